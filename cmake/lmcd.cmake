@@ -1,0 +1,45 @@
+# How every target of lmcd is compiled, said once.
+
+find_package(Threads REQUIRED)
+
+add_library(lmcd_flags INTERFACE)
+target_include_directories(lmcd_flags INTERFACE
+  $<BUILD_INTERFACE:${CMAKE_SOURCE_DIR}> $<BUILD_INTERFACE:${CMAKE_SOURCE_DIR}/include>)
+target_compile_options(lmcd_flags INTERFACE
+  -Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion
+  $<$<COMPILE_LANGUAGE:CXX>:-Wnon-virtual-dtor;-fno-rtti>)
+target_link_libraries(lmcd_flags INTERFACE Threads::Threads)
+if(LMCD_SANITIZE)
+  target_compile_options(lmcd_flags INTERFACE -fsanitize=${LMCD_SANITIZE} -fno-omit-frame-pointer -g)
+  target_link_options(lmcd_flags INTERFACE -fsanitize=${LMCD_SANITIZE})
+endif()
+
+# lmcd_library(<folder> SOURCES a.cc ... [LINKS lmcd_base ...])
+# makes the static library lmcd_<folder>.
+function(lmcd_library name)
+  cmake_parse_arguments(arg "" "" "SOURCES;LINKS" ${ARGN})
+  add_library(lmcd_${name} STATIC ${arg_SOURCES})
+  target_link_libraries(lmcd_${name} PUBLIC lmcd_flags ${arg_LINKS})
+  set_target_properties(lmcd_${name} PROPERTIES CXX_VISIBILITY_PRESET hidden C_VISIBILITY_PRESET hidden)
+endfunction()
+
+# lmcd_test(<name> SOURCES a_test.cc ... [LINKS lmcd_core ...] [LABELS unit])
+# makes a GoogleTest program and registers it with ctest.
+function(lmcd_test name)
+  cmake_parse_arguments(arg "" "TIMEOUT" "SOURCES;LINKS;LABELS" ${ARGN})
+  find_package(GTest REQUIRED)
+  add_executable(${name} ${arg_SOURCES})
+  target_link_libraries(${name} PRIVATE lmcd_flags ${arg_LINKS} GTest::gtest GTest::gtest_main)
+  if(NOT arg_TIMEOUT)
+    set(arg_TIMEOUT 120)
+  endif()
+  add_test(NAME ${name} COMMAND ${name})
+  set_tests_properties(${name} PROPERTIES LABELS "${arg_LABELS}" TIMEOUT ${arg_TIMEOUT} SKIP_RETURN_CODE 77)
+endfunction()
+
+# lmcd_bench(<name> SOURCES a_bench.cc ... [LINKS lmcd_core ...])
+function(lmcd_bench name)
+  cmake_parse_arguments(arg "" "" "SOURCES;LINKS" ${ARGN})
+  add_executable(${name} ${arg_SOURCES})
+  target_link_libraries(${name} PRIVATE lmcd_flags ${arg_LINKS})
+endfunction()
