@@ -6,7 +6,7 @@ add_library(lmcd_flags INTERFACE)
 target_include_directories(lmcd_flags INTERFACE
   $<BUILD_INTERFACE:${CMAKE_SOURCE_DIR}> $<BUILD_INTERFACE:${CMAKE_SOURCE_DIR}/include>)
 target_compile_options(lmcd_flags INTERFACE
-  -Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion
+  -Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion -Wno-missing-field-initializers
   $<$<COMPILE_LANGUAGE:CXX>:-Wnon-virtual-dtor;-fno-rtti>)
 target_link_libraries(lmcd_flags INTERFACE Threads::Threads)
 if(LMCD_SANITIZE)

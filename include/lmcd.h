@@ -146,7 +146,7 @@ typedef struct lmcd_session_options {
   const char *name;    /* shown to operators, at most 63 bytes; NULL: the program's name */
 } lmcd_session_options_t;
 
-typedef struct lmcd_session_info {
+typedef struct lmcd_session_facts {
   uint32_t struct_size;
   uint32_t protocol;        /* version agreed with the daemon */
   uint64_t id;              /* random, unique across restarts */
@@ -271,7 +271,7 @@ int lmcd_session_descriptor(lmcd_session_t *session);
 
 /* The keys of a run of chunks: keys[i - 1] is the parent of keys[i], unless equal to it (several
  * parts of one key stand side by side). */
-typedef struct lmcd_reserve {
+typedef struct lmcd_reserve_request {
   uint32_t struct_size;
   uint32_t count;               /* 1 to 16384 */
   const lmcd_namespace_t *space;
@@ -326,7 +326,7 @@ lmcd_code_t lmcd_lookup_daemon(lmcd_session_t *session, const lmcd_namespace_t *
 uint32_t lmcd_usable_prefix(const lmcd_namespace_t *space, const lmcd_presence_t *presence,
                             uint32_t count);
 
-typedef struct lmcd_acquire {
+typedef struct lmcd_acquire_request {
   uint32_t struct_size;
   uint32_t count;               /* 1 to 16384 */
   const lmcd_namespace_t *space;
