@@ -1,0 +1,118 @@
+// What lies in the ledger segment: written by the daemon alone, mapped read-only by clients.
+//
+//   Header | SpaceEntry[] | TenantEntry[] | Bucket[] (the index) | Record[]
+//
+// A record's `word` holds state and generation. What identifies the record is written while
+// the word says kFree or kReserved; it is published by the store (release) that changes the
+// word. Fields marked atomic may change at any time and bind nobody. The generation is raised
+// before the record's extent is named again, so a reader that finds the word it had before its
+// copy knows that the bytes it copied are those that were committed.
+//
+// All numbers are little-endian. Sizes are in bytes. kLedgerVersion changes with any of this.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <cstring>
+
+#include "include/lmcd.h"
+
+namespace lmcd::ledger {
+
+inline constexpr uint64_t kMagic = 0x3130474c44434d4c;  // "LMCDLG01" read as a little-endian number
+inline constexpr uint32_t kLedgerVersion = 1;
+inline constexpr uint32_t kNone = ~uint32_t{0};  // no record
+
+enum class State : uint8_t {
+  kFree = 0,
+  kReserved = 1,     // a client writes
+  kHot = 2,          // committed: readable
+  kQuarantined = 3,  // no key; its writer may still write
+  kPromoting = 4,    // a tier writes
+};
+
+// The word of a record: generation << 8 | state.
+constexpr uint64_t make_word(uint64_t generation, State state) {
+  return generation << 8 | static_cast<uint64_t>(state);
+}
+constexpr State state_of(uint64_t word) { return static_cast<State>(word & 0xff); }
+constexpr uint64_t generation_of(uint64_t word) { return word >> 8; }
+
+struct Header {
+  uint64_t magic;
+  uint32_t version;
+  uint32_t align_bytes;  // of extents
+  uint8_t incarnation[16];
+  uint8_t boot_id[16];
+  uint64_t arena_bytes;
+  uint64_t ledger_bytes;
+  uint64_t hash_seed;
+  uint64_t space_offset;
+  uint64_t tenant_offset;
+  uint64_t index_offset;
+  uint64_t record_offset;
+  uint32_t space_capacity;
+  uint32_t tenant_capacity;
+  uint32_t bucket_count;  // a power of two
+  uint32_t record_capacity;
+  std::atomic<uint32_t> voided;  // 1: nobody writes here any more, nothing validates
+  std::atomic<uint32_t> clean;   // 1: the last stop was orderly
+  std::atomic<uint64_t> frontier_bytes;
+  std::atomic<uint32_t> daemon_pid;
+  std::atomic<uint32_t> record_high;  // records at and above this were never used
+};
+
+struct SpaceEntry {
+  static constexpr uint32_t kDescriptionBytes = 3072;
+  std::atomic<uint32_t> used;  // 1: the rest is set and stays
+  uint32_t rank_count;
+  uint32_t group_count;
+  uint32_t description_bytes;
+  uint8_t fingerprint[32];
+  lmcd_group_t groups[16];
+  char description[kDescriptionBytes];
+  uint8_t unused[848];
+};
+static_assert(sizeof(SpaceEntry) == 4096);
+
+struct TenantEntry {
+  std::atomic<uint32_t> used;
+  uint32_t salt_bytes;
+  char salt[256];
+  uint8_t unused[56];
+};
+static_assert(sizeof(TenantEntry) == 320);
+
+struct Record {
+  std::atomic<uint64_t> word;
+  lmcd_key_t key;
+  lmcd_key_t parent;  // zeros: a root
+  uint64_t offset;    // in the arena
+  uint32_t length;
+  uint32_t crc32c;
+  uint32_t has_crc;
+  uint32_t space;   // index of a SpaceEntry
+  uint32_t tenant;  // index of a TenantEntry
+  uint32_t depth;
+  lmcd_part_t part;
+  uint32_t owner_slot;      // liveness byte of the writing process
+  uint64_t owner_session;   // the writer's session
+  std::atomic<uint32_t> next_part;       // the object's next record; the index names the first
+  std::atomic<uint32_t> hot_groups;      // of the first record: a bit per complete group
+  std::atomic<uint32_t> pending_groups;  // of the first record: a bit per group being written
+  std::atomic<uint32_t> pinned;
+  std::atomic<uint32_t> hits;
+  std::atomic<uint32_t> reserved;
+  std::atomic<uint64_t> used_ms;  // CLOCK_MONOTONIC of the last use
+};
+static_assert(sizeof(Record) == 152);
+static_assert(std::atomic<uint64_t>::is_always_lock_free);
+
+// Where the parts of a ledger of these capacities begin. `header` has its capacities set; fills
+// in the offsets and ledger_bytes.
+void lay_out(Header& header);
+
+// Buckets that an index for `records` objects needs.
+uint32_t bucket_count_for(uint32_t records);
+
+}  // namespace lmcd::ledger

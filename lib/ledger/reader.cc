@@ -1,0 +1,168 @@
+#include "lib/ledger/reader.h"
+
+#include <algorithm>
+
+#include "lib/base/bytes.h"
+
+namespace lmcd::ledger {
+namespace {
+
+// Keys worked on together, so that their cache misses overlap.
+constexpr std::size_t kWave = 32;
+// Records of one object: ranks times groups.
+constexpr uint32_t kPartsMax = 256 * 16;
+
+bool inside(const Header& header, uint64_t offset, uint64_t count, uint64_t element_bytes) {
+  std::optional<uint64_t> bytes = checked_mul(count, element_bytes);
+  std::optional<uint64_t> end = bytes ? checked_add(offset, *bytes) : std::nullopt;
+  return end && *end <= header.ledger_bytes && offset >= sizeof(Header) && offset % 64 == 0;
+}
+
+template <typename T>
+const T* at(const Header* header, uint64_t offset) {
+  return reinterpret_cast<const T*>(reinterpret_cast<const char*>(header) + offset);
+}
+
+bool same_key(const lmcd_key_t& a, const lmcd_key_t& b) {
+  return std::memcmp(a.bytes, b.bytes, sizeof a.bytes) == 0;
+}
+
+bool same_part(lmcd_part_t a, lmcd_part_t b) { return a.rank == b.rank && a.group == b.group; }
+
+}  // namespace
+
+Result<Reader> Reader::open(const void* ledger, uint64_t bytes) {
+  const Header* header = static_cast<const Header*>(ledger);
+  if (bytes < sizeof(Header) || header->magic != kMagic)
+    return fault(LMCD_E_CORRUPT, "ledger: no ledger header in %llu bytes", (unsigned long long)bytes);
+  if (header->version != kLedgerVersion) {
+    return fault(LMCD_E_VERSION, "ledger: layout version %u, this library reads %u",
+                 header->version, kLedgerVersion);
+  }
+  if (header->ledger_bytes > bytes || !is_power_of_two(header->bucket_count) ||
+      !inside(*header, header->space_offset, header->space_capacity, sizeof(SpaceEntry)) ||
+      !inside(*header, header->tenant_offset, header->tenant_capacity, sizeof(TenantEntry)) ||
+      !inside(*header, header->index_offset, header->bucket_count, sizeof(Bucket)) ||
+      !inside(*header, header->record_offset, header->record_capacity, sizeof(Record))) {
+    return fault(LMCD_E_CORRUPT, "ledger: its header places tables outside of its %llu bytes",
+                 (unsigned long long)bytes);
+  }
+  Reader reader;
+  reader.header_ = header;
+  reader.records_ = at<Record>(header, header->record_offset);
+  reader.index_ = Index(const_cast<Bucket*>(at<Bucket>(header, header->index_offset)),
+                        header->bucket_count);
+  return reader;
+}
+
+const SpaceEntry* Reader::space(uint32_t number) const {
+  return number < header_->space_capacity
+             ? at<SpaceEntry>(header_, header_->space_offset) + number
+             : nullptr;
+}
+
+const TenantEntry* Reader::tenant(uint32_t number) const {
+  return number < header_->tenant_capacity
+             ? at<TenantEntry>(header_, header_->tenant_offset) + number
+             : nullptr;
+}
+
+uint64_t Reader::incarnation() const {
+  uint64_t first;
+  std::memcpy(&first, header_->incarnation, sizeof first);
+  return first;
+}
+
+uint32_t Reader::first_record(uint32_t space, const lmcd_key_t& key, uint64_t hash) const {
+  return index_.find(hash, [&](uint32_t number) {
+    const Record* candidate = record(number);
+    return candidate != nullptr && candidate->space == space && same_key(candidate->key, key);
+  });
+}
+
+void Reader::lookup(uint32_t space, std::span<const lmcd_key_t> keys, lmcd_presence_t* out) const {
+  uint64_t hashes[kWave];
+  for (std::size_t start = 0; start < keys.size(); start += kWave) {
+    const std::size_t count = std::min(kWave, keys.size() - start);
+    for (std::size_t i = 0; i < count; ++i) {
+      hashes[i] = hash_key(keys[start + i], space, header_->hash_seed);
+      index_.prefetch(hashes[i]);
+    }
+    for (std::size_t i = 0; i < count; ++i) {
+      if (const Record* likely = record(index_.likely(hashes[i]))) {
+        __builtin_prefetch(likely);
+        __builtin_prefetch(&likely->next_part);
+      }
+    }
+    for (std::size_t i = 0; i < count; ++i) {
+      lmcd_presence_t& presence = out[start + i];
+      presence = {};
+      const Record* first = record(first_record(space, keys[start + i], hashes[i]));
+      if (first == nullptr) continue;
+      const uint64_t word = first->word.load(std::memory_order_acquire);
+      const uint32_t hot = first->hot_groups.load(std::memory_order_relaxed);
+      const uint32_t pending = first->pending_groups.load(std::memory_order_relaxed);
+      const bool mine = first->space == space && same_key(first->key, keys[start + i]);
+      std::atomic_thread_fence(std::memory_order_acquire);
+      const State state = state_of(word);
+      if (!mine || first->word.load(std::memory_order_relaxed) != word ||
+          (state != State::kHot && state != State::kReserved)) {
+        continue;  // it changed under us: a miss is an ordinary answer
+      }
+      presence = {hot, 0, pending & ~hot, static_cast<uint32_t>(first - records_)};
+    }
+  }
+}
+
+void Reader::locate_part(uint32_t first, const lmcd_key_t& key, lmcd_part_t part,
+                         lmcd_grant_t& out) const {
+  uint32_t number = first;
+  for (uint32_t step = 0; step < kPartsMax; ++step) {
+    const Record* at = record(number);
+    if (at == nullptr) return;
+    const uint64_t word = at->word.load(std::memory_order_acquire);
+    const bool mine = same_part(at->part, part) && same_key(at->key, key);
+    const lmcd_extent_t extent{0, 0, at->offset, at->length};
+    const uint32_t crc32c = at->crc32c;
+    const uint32_t has_crc = at->has_crc;
+    const uint32_t next = at->next_part.load(std::memory_order_acquire);
+    std::atomic_thread_fence(std::memory_order_acquire);
+    if (at->word.load(std::memory_order_relaxed) != word) return;
+    if (mine) {
+      if (state_of(word) == State::kHot) {
+        out = {LMCD_LEASED, number, word, incarnation(), extent, crc32c, has_crc};
+      } else if (state_of(word) == State::kReserved) {
+        out.outcome = LMCD_PENDING;
+      }
+      return;
+    }
+    number = next;
+  }
+}
+
+void Reader::locate(uint32_t space, std::span<const lmcd_key_t> keys,
+                    std::span<const lmcd_part_t> parts, lmcd_grant_t* out) const {
+  uint64_t hashes[kWave];
+  for (std::size_t start = 0; start < keys.size(); start += kWave) {
+    const std::size_t count = std::min(kWave, keys.size() - start);
+    for (std::size_t i = 0; i < count; ++i) {
+      hashes[i] = hash_key(keys[start + i], space, header_->hash_seed);
+      index_.prefetch(hashes[i]);
+    }
+    for (std::size_t i = 0; i < count; ++i) {
+      if (const Record* likely = record(index_.likely(hashes[i]))) {
+        __builtin_prefetch(likely);
+        __builtin_prefetch(&likely->length);
+      }
+    }
+    for (std::size_t i = 0; i < count; ++i) {
+      const std::size_t item = start + i;
+      out[item] = {};
+      out[item].outcome = LMCD_ABSENT;
+      const lmcd_part_t part = parts.size() == 1 ? parts[0] : parts[item];
+      locate_part(first_record(space, keys[item], hashes[i]), keys[item], part, out[item]);
+    }
+  }
+}
+
+}  // namespace lmcd::ledger
