@@ -1,0 +1,237 @@
+// The store: every object, lease and account of the daemon, and the only code that moves a part
+// along its life:
+//
+//   absent --reserve--> RESERVED --commit--> HOT --evict, clear--> absent
+//      ^                   |
+//      |   abort           | writer lost, TTL past, key cleared
+//      +-------------------+-------------> QUARANTINED --stopped, proved dead--> absent
+//
+// Owns the private books (records, allocator, index, leases, accounts) and writes the ledger that
+// mirrors them for clients and for the next daemon. Knows no socket, thread, file or clock but
+// the Clock it is given, so whole histories replay in a test. Loop thread only; nothing blocks.
+//
+// Requests arrive as values and are checked by the caller for shape (counts, limits of
+// lib/wire/limits.h); what they name (keys, leases, records) is checked here, and a client's error
+// is an outcome or a refusal, never an assertion.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "daemon/core/accounts.h"
+#include "daemon/core/allocator.h"
+#include "daemon/core/event.h"
+#include "daemon/core/eviction.h"
+#include "daemon/core/lease.h"
+#include "daemon/core/ledger.h"
+#include "daemon/core/metrics.h"
+#include "daemon/core/part.h"
+#include "lib/base/clock.h"
+#include "lib/base/status.h"
+#include "lib/wire/messages.h"
+
+namespace lmcd::core {
+
+struct StoreOptions {
+  uint64_t read_ttl_ms = 300'000;
+  uint64_t write_ttl_ms = 600'000;
+  uint64_t promoting_rest_ms = 60'000;  // how long a dead daemon's I/O may still land
+  uint64_t session_bytes = UINT64_MAX;  // one session may hold being written or quarantined
+  double watermark = 1.0;               // of the arena; 1: no background eviction
+  double ratio = 0.2;                   // of the bytes in use, per background eviction
+};
+
+// What a warm start found.
+struct Adopted {
+  uint64_t objects = 0;
+  uint64_t parts = 0;
+  uint64_t bytes = 0;
+  uint64_t quarantined = 0;
+  uint64_t rejected = 0;  // records that broke a rule
+};
+
+struct ReserveRequest {
+  uint32_t space = 0;
+  std::string_view tenant;
+  const lmcd_key_t* parent = nullptr;  // of keys[0]
+  uint32_t depth = 0;                  // of keys[0]
+  std::span<const lmcd_key_t> keys;
+  std::span<const lmcd_part_t> parts;   // one per key, or one for all
+  std::span<const uint64_t> lengths;    // one per key, or one for all
+};
+
+struct AcquireRequest {
+  uint32_t space = 0;
+  std::span<const lmcd_key_t> keys;
+  std::span<const lmcd_part_t> parts;  // one per key, or one for all
+};
+
+// Which objects an operator's verb speaks of; what is not given matches all.
+struct Selector {
+  bool space_given = false;
+  uint32_t space = 0;
+  bool tenant_given = false;
+  std::string_view tenant;
+  std::span<const lmcd_key_t> keys;
+};
+
+class Store {
+ public:
+  // Runs over `ledger`, which is formatted and empty. `policy`, `clock` and `events` are used, not
+  // owned, and outlive the store.
+  // Faults: LMCD_E_NO_MEMORY.
+  static Result<std::unique_ptr<Store>> make(Ledger ledger, const StoreOptions& options,
+                                             EvictionPolicy& policy, const Clock& clock,
+                                             EventSink& events);
+  // The same over a ledger that an earlier daemon left, each record of it untrusted: keeps what is
+  // HOT and whole, quarantines what was being written, drops what breaks a rule.
+  static Result<std::unique_ptr<Store>> adopt(Ledger ledger, const StoreOptions& options,
+                                              EvictionPolicy& policy, const Clock& clock,
+                                              EventSink& events, Adopted* found);
+
+  // -- Namespaces ------------------------------------------------------------------------
+
+  // The number of the namespace with this description, made if it is new.
+  // Faults: LMCD_E_INVALID (known with other ranks or groups, or malformed), LMCD_E_LIMIT.
+  Result<uint32_t> open_space(std::string_view description, const lmcd_key_t& fingerprint,
+                              uint32_t rank_count, std::span<const lmcd_group_t> groups);
+  uint32_t space_count() const { return space_count_; }
+
+  // -- Sessions --------------------------------------------------------------------------
+
+  void open_session(SessionId session, LivenessSlot slot);
+  // Drops its read leases. What it was writing is quarantined.
+  void close_session(SessionId session);
+  // Calls visitor(slot) once for each liveness slot that owns quarantined extents.
+  template <typename Visitor>
+  void for_each_quarantined_slot(Visitor&& visitor) const {
+    for (const auto& [slot, parts] : quarantine_.by_slot()) visitor(slot);
+  }
+  // The process that held this liveness slot is gone: what it had in quarantine is free.
+  // Returns the number of extents.
+  uint64_t writer_dead(LivenessSlot slot);
+  // The process says that it no longer writes under these leases of its lost session.
+  uint64_t writer_stopped(SessionId lost, LivenessSlot slot, std::span<const uint64_t> leases);
+
+  // -- Store -----------------------------------------------------------------------------
+
+  // One grant per key, in order. Evicts what it needs to. After the first key that gets no space
+  // the rest get none either: a prefix with a hole is no use.
+  // Faults: LMCD_E_INVALID (no such namespace, part outside of it, lease number in use).
+  Status reserve(SessionId session, uint64_t lease, const ReserveRequest& request,
+                 wire::Grant* grants);
+  // Makes items of a write lease visible; all of them where `items` is empty. `crcs` has one per
+  // item or none. Ends the lease when nothing of it is left.
+  // Faults: LMCD_E_LEASE_LOST names what did not become visible (its extents, at rest now, are
+  // free), LMCD_E_INVALID.
+  Status commit(SessionId session, uint64_t lease, std::span<const uint32_t> items,
+                std::span<const uint32_t> crcs);
+  Status abort(SessionId session, uint64_t lease);
+
+  // -- Retrieve --------------------------------------------------------------------------
+
+  void lookup(uint32_t space, std::span<const lmcd_key_t> keys, lmcd_presence_t* out);
+  // One grant per key: LEASED, PENDING or ABSENT. No lease is made when nothing is LEASED.
+  // Leases without a time to live (those of a tier or copy worker) use `Lifetime::kUnbounded`.
+  Status acquire(SessionId session, uint64_t lease, const AcquireRequest& request,
+                 wire::Grant* grants, Lifetime lifetime = Lifetime::kExpires);
+  // Leases those records that still have their words. Never a fault: a record that changed shows
+  // as a failed validation.
+  Status acquire_posted(SessionId session, uint64_t lease,
+                        std::span<const wire::Sighting> records);
+  Status release(SessionId session, uint64_t lease);
+  void touch(std::span<const wire::Sighting> records);
+  void renew(SessionId session, std::span<const uint64_t> leases);
+
+  // -- Operator --------------------------------------------------------------------------
+
+  lmcd_cleared_t clear(const Selector& selector, bool force);
+  uint64_t pin(const Selector& selector, bool pinned);
+  // Fills `out` with objects from *cursor on; *cursor is 0 after the last. Looks at a bounded number
+  // of records a call, so `out` may come back short with *cursor not 0.
+  uint32_t list(const Selector& selector, uint64_t* cursor, std::span<lmcd_listed_t> out);
+  Accounts& accounts() { return accounts_; }
+  // Counters as they stand, gauges filled in.
+  const Metrics& snapshot();
+  Metrics& metrics() { return metrics_; }
+
+  // -- Time ------------------------------------------------------------------------------
+
+  // Ends leases past their time, does background eviction, in bounded slices.
+  // Returns when to come again (CLOCK_MONOTONIC ms), UINT64_MAX if nothing is due.
+  uint64_t tick();
+
+  // Changes whenever a reservation ended or an object became hot: who waits for PENDING looks again.
+  uint64_t change_count() const { return change_count_; }
+
+  Ledger& ledger() { return ledger_; }
+  uint64_t high_water_bytes() const { return allocator_.high_water_bytes(); }
+
+ private:
+  struct Slot;  // where a key of a batch stands
+
+  Store(Ledger ledger, const StoreOptions& options, EvictionPolicy& policy, const Clock& clock,
+        EventSink& events);
+  Status make_books();
+
+  // store_objects.cc: objects and parts
+  uint64_t hash_of(uint32_t space, const lmcd_key_t& key) const;
+  PartId find(uint32_t space, const lmcd_key_t& key, uint64_t hash) const;
+  PartId find_part(PartId first, lmcd_part_t part) const;
+  PartId take_record();
+  void link_family(PartId object, PartId parent);
+  void unlink_family(PartId object);
+  bool add_part(PartId* first, PartId id, uint64_t hash, PartId parent);
+  void remove_part(PartId id);
+  void refresh_groups(PartId first);
+  void become_visible(PartId first, PartId id);
+  void forget(PartId object, EventKind kind);
+  void drop_extent(PartId id);
+  void quarantine(PartId id);
+  void end_quarantine(PartId id);
+  void lease_object(PartId object);
+  void unlease_object(PartId object);
+  bool evictable(PartId object) const;
+  void report(EventKind kind, PartId id, uint64_t bytes);
+
+  // store_reserve.cc, store_retrieve.cc, store_evict.cc, store_operate.cc, store_adopt.cc
+  struct Run;
+  uint32_t reserve_one(Run& run, std::size_t i, wire::Grant& grant);
+  uint32_t place_part(Run& run, std::size_t i, wire::Grant& grant);
+  void end_items(Lease& lease);
+  std::optional<ExtentId> make_room(uint64_t bytes);
+  bool make_quota(uint32_t tenant, uint64_t bytes);
+  void evict(PartId object);
+  bool matches(const Selector& selector, PartId object) const;
+  template <typename Visitor>
+  void for_each_selected(const Selector& selector, Visitor&& visitor);
+  Status adopt_records(Adopted* found);
+
+  // Constant after construction.
+  StoreOptions options_;
+  EvictionPolicy& policy_;
+  const Clock& clock_;
+  EventSink& events_;
+
+  Ledger ledger_;
+  ReservedArray<Part> parts_;
+  Reservation index_memory_;
+  ledger::Index index_;
+  Allocator allocator_;
+  PartId spare_records_ = kNoPart;
+  uint32_t space_count_ = 0;
+
+  LeaseBook leases_;
+  Quarantine quarantine_;
+  Accounts accounts_;
+  Metrics metrics_;
+  uint64_t change_count_ = 0;
+  bool evicting_ = false;  // background eviction is between watermark and target
+};
+
+}  // namespace lmcd::core
