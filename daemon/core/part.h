@@ -36,10 +36,10 @@ struct Part {
   uint16_t space;
   uint16_t tenant;
   uint16_t hot_groups;
+  uint16_t writers;       // parts being written
   uint8_t pinned : 1;
   uint8_t known : 1;      // to the eviction policy: some part was committed
   uint8_t forgotten : 1;  // key taken away, extents wait for their leases
-  uint8_t unused;
 };
 static_assert(sizeof(Part) == 96);
 

@@ -97,15 +97,16 @@ struct Record {
   lmcd_part_t part;
   uint32_t owner_slot;      // liveness byte of the writing process
   uint64_t owner_session;   // the writer's session
+  uint64_t owner_lease;     // and its lease
   std::atomic<uint32_t> next_part;       // the object's next record; the index names the first
   std::atomic<uint32_t> hot_groups;      // of the first record: a bit per complete group
   std::atomic<uint32_t> pending_groups;  // of the first record: a bit per group being written
   std::atomic<uint32_t> pinned;
   std::atomic<uint32_t> hits;
-  std::atomic<uint32_t> reserved;
+  std::atomic<uint32_t> forgotten;  // of the first record: 1 when only leases keep it
   std::atomic<uint64_t> used_ms;  // CLOCK_MONOTONIC of the last use
 };
-static_assert(sizeof(Record) == 152);
+static_assert(sizeof(Record) == 160);
 static_assert(std::atomic<uint64_t>::is_always_lock_free);
 
 // Where the parts of a ledger of these capacities begin. `header` has its capacities set; fills

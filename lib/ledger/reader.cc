@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "lib/base/bytes.h"
+#include "lib/ledger/racy.h"
 
 namespace lmcd::ledger {
 namespace {
@@ -21,10 +22,6 @@ bool inside(const Header& header, uint64_t offset, uint64_t count, uint64_t elem
 template <typename T>
 const T* at(const Header* header, uint64_t offset) {
   return reinterpret_cast<const T*>(reinterpret_cast<const char*>(header) + offset);
-}
-
-bool same_key(const lmcd_key_t& a, const lmcd_key_t& b) {
-  return std::memcmp(a.bytes, b.bytes, sizeof a.bytes) == 0;
 }
 
 bool same_part(lmcd_part_t a, lmcd_part_t b) { return a.rank == b.rank && a.group == b.group; }
@@ -76,7 +73,7 @@ uint64_t Reader::incarnation() const {
 uint32_t Reader::first_record(uint32_t space, const lmcd_key_t& key, uint64_t hash) const {
   return index_.find(hash, [&](uint32_t number) {
     const Record* candidate = record(number);
-    return candidate != nullptr && candidate->space == space && same_key(candidate->key, key);
+    return candidate != nullptr && peek(candidate->space) == space && peek_equal(candidate->key, key);
   });
 }
 
@@ -102,7 +99,7 @@ void Reader::lookup(uint32_t space, std::span<const lmcd_key_t> keys, lmcd_prese
       const uint64_t word = first->word.load(std::memory_order_acquire);
       const uint32_t hot = first->hot_groups.load(std::memory_order_relaxed);
       const uint32_t pending = first->pending_groups.load(std::memory_order_relaxed);
-      const bool mine = first->space == space && same_key(first->key, keys[start + i]);
+      const bool mine = peek(first->space) == space && peek_equal(first->key, keys[start + i]);
       std::atomic_thread_fence(std::memory_order_acquire);
       const State state = state_of(word);
       if (!mine || first->word.load(std::memory_order_relaxed) != word ||
@@ -121,10 +118,10 @@ void Reader::locate_part(uint32_t first, const lmcd_key_t& key, lmcd_part_t part
     const Record* at = record(number);
     if (at == nullptr) return;
     const uint64_t word = at->word.load(std::memory_order_acquire);
-    const bool mine = same_part(at->part, part) && same_key(at->key, key);
-    const lmcd_extent_t extent{0, 0, at->offset, at->length};
-    const uint32_t crc32c = at->crc32c;
-    const uint32_t has_crc = at->has_crc;
+    const bool mine = same_part(peek(at->part), part) && peek_equal(at->key, key);
+    const lmcd_extent_t extent{0, 0, peek(at->offset), peek(at->length)};
+    const uint32_t crc32c = peek(at->crc32c);
+    const uint32_t has_crc = peek(at->has_crc);
     const uint32_t next = at->next_part.load(std::memory_order_acquire);
     std::atomic_thread_fence(std::memory_order_acquire);
     if (at->word.load(std::memory_order_relaxed) != word) return;

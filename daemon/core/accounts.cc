@@ -1,0 +1,72 @@
+#include "daemon/core/accounts.h"
+
+namespace lmcd::core {
+
+Accounts::Accounts(Ledger& ledger, EvictionPolicy& policy) : ledger_(ledger), policy_(policy) {}
+
+std::optional<TenantId> Accounts::intern(std::string_view salt) {
+  if (auto known = find(salt)) return known;
+  std::optional<TenantId> number = take_number();
+  if (!number) return std::nullopt;
+  accounts_[*number] = {std::string(salt), 0, 0, false, true};
+  numbers_[std::string(salt)] = *number;
+  ledger_.write_tenant(*number, salt);
+  return number;
+}
+
+std::optional<TenantId> Accounts::find(std::string_view salt) const {
+  auto found = numbers_.find(std::string(salt));
+  if (found == numbers_.end()) return std::nullopt;
+  return found->second;
+}
+
+bool Accounts::exceeds(TenantId tenant, uint64_t bytes) const {
+  const Account& account = accounts_[tenant];
+  if (!account.limited) return quota_required_;
+  return account.used_bytes > account.limit_bytes ||
+         bytes > account.limit_bytes - account.used_bytes;
+}
+
+Status Accounts::set_quota(std::string_view salt, uint64_t limit_bytes) {
+  std::optional<TenantId> tenant = intern(salt);
+  if (!tenant) return fault(LMCD_E_LIMIT, "quota: all %u tenant numbers are in use", Ledger::kTenants);
+  accounts_[*tenant].limited = true;
+  accounts_[*tenant].limit_bytes = limit_bytes;
+  policy_.set_quota(*tenant, limit_bytes);
+  return {};
+}
+
+bool Accounts::remove_quota(std::string_view salt) {
+  std::optional<TenantId> tenant = find(salt);
+  if (!tenant || !accounts_[*tenant].limited) return false;
+  accounts_[*tenant].limited = false;
+  accounts_[*tenant].limit_bytes = 0;
+  policy_.set_quota(*tenant, 0);
+  return true;
+}
+
+void Accounts::adopt(TenantId tenant, std::string_view salt) {
+  if (accounts_.size() <= tenant) accounts_.resize(std::size_t{tenant} + 1);
+  accounts_[tenant] = {std::string(salt), 0, 0, false, true};
+  numbers_[std::string(salt)] = tenant;
+}
+
+// Numbers are given out in turn; once all are, those of tenants with nothing are given again.
+std::optional<TenantId> Accounts::take_number() {
+  if (accounts_.size() < Ledger::kTenants) {
+    accounts_.emplace_back();
+    return static_cast<TenantId>(accounts_.size() - 1);
+  }
+  constexpr uint32_t kLooks = 1024;
+  for (uint32_t look = 0; look < kLooks; ++look) {
+    const TenantId candidate = next_look_;
+    next_look_ = static_cast<TenantId>((next_look_ + 1u) % Ledger::kTenants);
+    const Account& account = accounts_[candidate];
+    if (account.used_bytes != 0 || account.limited) continue;
+    numbers_.erase(account.salt);
+    return candidate;
+  }
+  return std::nullopt;
+}
+
+}  // namespace lmcd::core

@@ -1,0 +1,81 @@
+#include "daemon/core/lease.h"
+
+#include <algorithm>
+
+namespace lmcd::core {
+
+SessionBook& LeaseBook::open(SessionId session, LivenessSlot slot) {
+  SessionBook& book = sessions_[session];
+  book.slot = slot;
+  return book;
+}
+
+SessionBook* LeaseBook::find(SessionId session) {
+  auto found = sessions_.find(session);
+  return found == sessions_.end() ? nullptr : &found->second;
+}
+
+Lease* LeaseBook::find(SessionId session, uint64_t lease) {
+  SessionBook* book = find(session);
+  if (book == nullptr) return nullptr;
+  auto found = book->leases.find(lease);
+  return found == book->leases.end() ? nullptr : &found->second;
+}
+
+void LeaseBook::erase(SessionId session, uint64_t lease) {
+  if (SessionBook* book = find(session)) book->leases.erase(lease);
+}
+
+void LeaseBook::expire_at(SessionId session, uint64_t lease, Lease& entry, uint64_t expires_ms) {
+  entry.expires_ms = expires_ms;
+  queues_[static_cast<int>(entry.kind)].push_back({expires_ms, session, lease});
+}
+
+bool LeaseBook::take_expired(uint64_t now_ms, Expiry* out) {
+  for (std::deque<Expiry>& queue : queues_) {
+    while (!queue.empty() && queue.front().expires_ms <= now_ms) {
+      const Expiry due = queue.front();
+      queue.pop_front();
+      const Lease* lease = find(due.session, due.lease);
+      if (lease == nullptr || lease->expires_ms != due.expires_ms) continue;  // ended or renewed
+      *out = due;
+      return true;
+    }
+  }
+  return false;
+}
+
+uint64_t LeaseBook::next_expiry_ms() const {
+  uint64_t next = UINT64_MAX;
+  for (const std::deque<Expiry>& queue : queues_) {
+    if (!queue.empty()) next = std::min(next, queue.front().expires_ms);
+  }
+  return next;
+}
+
+void Quarantine::add(PartId part, const Owner& owner) {
+  owners_[part] = owner;
+  by_slot_[owner.slot].insert(part);
+}
+
+void Quarantine::remove(PartId part) {
+  auto found = owners_.find(part);
+  if (found == owners_.end()) return;
+  auto slot = by_slot_.find(found->second.slot);
+  slot->second.erase(part);
+  if (slot->second.empty()) by_slot_.erase(slot);
+  owners_.erase(found);
+}
+
+const Quarantine::Owner* Quarantine::find(PartId part) const {
+  auto found = owners_.find(part);
+  return found == owners_.end() ? nullptr : &found->second;
+}
+
+std::vector<PartId> Quarantine::of(LivenessSlot slot) const {
+  auto found = by_slot_.find(slot);
+  if (found == by_slot_.end()) return {};
+  return {found->second.begin(), found->second.end()};
+}
+
+}  // namespace lmcd::core

@@ -1,0 +1,95 @@
+// The leases of all sessions, and the quarantine of extents whose writer may still write.
+//
+// Books only: what beginning and ending a lease does to objects is the store's. Both are bounded by
+// what they name (a record is in one write lease or one quarantine; read leases by the session
+// limits of the transport). Loop thread only.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <unordered_map>
+#include <unordered_set>
+#include <vector>
+
+#include "daemon/core/event.h"
+#include "daemon/core/part.h"
+
+namespace lmcd::core {
+
+enum class LeaseKind : uint8_t { kRead, kWrite };
+enum class Lifetime : uint8_t { kExpires, kUnbounded };
+
+struct LeaseItem {
+  PartId part = kNoPart;  // kNoPart: nothing (left) to do for this item of the batch
+  uint64_t word = 0;      // of the part when it was leased
+};
+
+struct Lease {
+  LeaseKind kind = LeaseKind::kRead;
+  Lifetime lifetime = Lifetime::kExpires;
+  uint64_t expires_ms = 0;
+  uint32_t open_items = 0;
+  std::vector<LeaseItem> items;  // by place in the batch
+};
+
+struct SessionBook {
+  LivenessSlot slot = 0;
+  uint64_t held_bytes = 0;  // being written, or quarantined after it
+  std::unordered_map<uint64_t, Lease> leases;
+};
+
+class LeaseBook {
+ public:
+  struct Expiry {
+    uint64_t expires_ms;
+    SessionId session;
+    uint64_t lease;
+  };
+
+  SessionBook& open(SessionId session, LivenessSlot slot);
+  // nullptr for an unknown session.
+  SessionBook* find(SessionId session);
+  void close(SessionId session) { sessions_.erase(session); }
+
+  // nullptr for an unknown session or lease.
+  Lease* find(SessionId session, uint64_t lease);
+  void erase(SessionId session, uint64_t lease);
+
+  // Sets when the lease ends. Each kind has one time to live, so the queues stay in order.
+  void expire_at(SessionId session, uint64_t lease, Lease& entry, uint64_t expires_ms);
+  // Takes the next lease that ended by `now_ms`. Returns false when there is none.
+  bool take_expired(uint64_t now_ms, Expiry* out);
+  // When the next lease may end; UINT64_MAX if there is none.
+  uint64_t next_expiry_ms() const;
+
+ private:
+  std::unordered_map<SessionId, SessionBook> sessions_;
+  // Entries of ended and renewed leases stay until their time has come.
+  std::deque<Expiry> queues_[2];
+};
+
+class Quarantine {
+ public:
+  struct Owner {
+    LivenessSlot slot;
+    SessionId session;
+    uint64_t lease;
+  };
+
+  void add(PartId part, const Owner& owner);
+  void remove(PartId part);
+  // nullptr when the part is not in quarantine.
+  const Owner* find(PartId part) const;
+  std::size_t size() const { return owners_.size(); }
+  // The parts a process has here.
+  std::vector<PartId> of(LivenessSlot slot) const;
+  const std::unordered_map<LivenessSlot, std::unordered_set<PartId>>& by_slot() const {
+    return by_slot_;
+  }
+
+ private:
+  std::unordered_map<PartId, Owner> owners_;
+  std::unordered_map<LivenessSlot, std::unordered_set<PartId>> by_slot_;
+};
+
+}  // namespace lmcd::core

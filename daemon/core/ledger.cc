@@ -1,0 +1,149 @@
+#include "daemon/core/ledger.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "lib/ledger/racy.h"
+#include "lib/ledger/reader.h"
+
+namespace lmcd::core {
+namespace {
+
+using ledger::poke;
+
+ledger::Header planned_header(const Ledger::Plan& plan) {
+  ledger::Header header{};
+  header.magic = ledger::kMagic;
+  header.version = ledger::kLedgerVersion;
+  header.align_bytes = plan.align_bytes;
+  header.arena_bytes = plan.arena_bytes;
+  header.space_capacity = Ledger::kSpaces;
+  header.tenant_capacity = Ledger::kTenants;
+  header.bucket_count = ledger::bucket_count_for(plan.records);
+  header.record_capacity = plan.records;
+  ledger::lay_out(header);
+  return header;
+}
+
+}  // namespace
+
+uint64_t Ledger::bytes_for(const Plan& plan) { return planned_header(plan).ledger_bytes; }
+
+Ledger::Ledger(void* memory) : header_(static_cast<ledger::Header*>(memory)) {
+  char* base = static_cast<char*>(memory);
+  spaces_ = reinterpret_cast<ledger::SpaceEntry*>(base + header_->space_offset);
+  tenants_ = reinterpret_cast<ledger::TenantEntry*>(base + header_->tenant_offset);
+  buckets_ = reinterpret_cast<ledger::Bucket*>(base + header_->index_offset);
+  records_ = reinterpret_cast<ledger::Record*>(base + header_->record_offset);
+  index_ = ledger::Index(buckets_, header_->bucket_count);
+}
+
+Ledger Ledger::format(void* memory, const Plan& plan) {
+  const ledger::Header planned = planned_header(plan);
+  ledger::Header& header = *static_cast<ledger::Header*>(memory);
+  header.version = planned.version;
+  header.align_bytes = planned.align_bytes;
+  std::copy(plan.incarnation, plan.incarnation + 16, header.incarnation);
+  std::copy(plan.boot_id, plan.boot_id + 16, header.boot_id);
+  header.arena_bytes = planned.arena_bytes;
+  header.ledger_bytes = planned.ledger_bytes;
+  header.hash_seed = plan.hash_seed;
+  header.space_offset = planned.space_offset;
+  header.tenant_offset = planned.tenant_offset;
+  header.index_offset = planned.index_offset;
+  header.record_offset = planned.record_offset;
+  header.space_capacity = planned.space_capacity;
+  header.tenant_capacity = planned.tenant_capacity;
+  header.bucket_count = planned.bucket_count;
+  header.record_capacity = planned.record_capacity;
+  header.magic = planned.magic;  // last: a ledger cut short while being made is none
+  return Ledger(memory);
+}
+
+Result<Ledger> Ledger::attach(void* memory, uint64_t bytes, const Plan& plan) {
+  LMCD_ASSIGN(ledger::Reader reader, ledger::Reader::open(memory, bytes));
+  const ledger::Header& found = reader.header();
+  const ledger::Header planned = planned_header(plan);
+  if (found.arena_bytes != planned.arena_bytes || found.align_bytes != planned.align_bytes ||
+      found.record_capacity != planned.record_capacity ||
+      found.ledger_bytes != planned.ledger_bytes || found.index_offset != planned.index_offset ||
+      found.space_offset != planned.space_offset ||
+      found.tenant_offset != planned.tenant_offset ||
+      found.record_offset != planned.record_offset ||
+      found.bucket_count != planned.bucket_count ||
+      found.space_capacity != planned.space_capacity ||
+      found.tenant_capacity != planned.tenant_capacity) {
+    return fault(LMCD_E_INVALID,
+                 "ledger: made for an arena of %llu bytes with %u records, asked for are %llu "
+                 "and %u",
+                 (unsigned long long)found.arena_bytes, found.record_capacity,
+                 (unsigned long long)planned.arena_bytes, planned.record_capacity);
+  }
+  if (found.voided.load() != 0) return fault(LMCD_E_INVALID, "ledger: it was given up");
+  return Ledger(memory);
+}
+
+void Ledger::publish(uint32_t number, const Identity& identity, uint64_t word) {
+  ledger::Record& record = records_[number];
+  poke(record.key, identity.key);
+  poke(record.parent, identity.parent);
+  poke(record.offset, identity.offset);
+  poke(record.length, identity.length);
+  poke(record.crc32c, 0u);
+  poke(record.has_crc, 0u);
+  poke(record.space, identity.space);
+  poke(record.tenant, identity.tenant);
+  poke(record.depth, identity.depth);
+  poke(record.part, identity.part);
+  poke(record.owner_slot, identity.owner_slot);
+  poke(record.owner_session, identity.owner_session);
+  poke(record.owner_lease, identity.owner_lease);
+  record.next_part.store(ledger::kNone, std::memory_order_relaxed);
+  record.hot_groups.store(0, std::memory_order_relaxed);
+  record.pending_groups.store(0, std::memory_order_relaxed);
+  record.pinned.store(0, std::memory_order_relaxed);
+  record.hits.store(0, std::memory_order_relaxed);
+  record.forgotten.store(0, std::memory_order_relaxed);
+  if (number >= header_->record_high.load(std::memory_order_relaxed))
+    header_->record_high.store(number + 1, std::memory_order_release);
+  set_word(number, word);
+}
+
+void Ledger::set_checksum(uint32_t number, uint32_t crc32c) {
+  poke(records_[number].crc32c, crc32c);
+  poke(records_[number].has_crc, 1u);
+}
+
+void Ledger::write_space(uint32_t number, std::string_view description,
+                         const lmcd_key_t& fingerprint, uint32_t rank_count,
+                         std::span<const lmcd_group_t> groups) {
+  ledger::SpaceEntry& entry = spaces_[number];
+  entry.rank_count = rank_count;
+  entry.group_count = static_cast<uint32_t>(groups.size());
+  std::copy(groups.begin(), groups.end(), entry.groups);
+  std::memcpy(entry.fingerprint, fingerprint.bytes, sizeof entry.fingerprint);
+  entry.description_bytes = static_cast<uint32_t>(description.size());
+  std::copy(description.begin(), description.end(), entry.description);
+  entry.used.store(1, std::memory_order_release);
+}
+
+void Ledger::write_tenant(uint32_t number, std::string_view salt) {
+  ledger::TenantEntry& entry = tenants_[number];
+  entry.used.store(0, std::memory_order_release);
+  entry.salt_bytes = static_cast<uint32_t>(salt.size());
+  std::copy(salt.begin(), salt.end(), entry.salt);
+  entry.used.store(1, std::memory_order_release);
+}
+
+void Ledger::clear_index() {
+  for (uint32_t i = 0; i < header_->bucket_count; ++i) {
+    ledger::Bucket& bucket = buckets_[i];
+    for (std::atomic<uint64_t>& slot : bucket.slots) {
+      if (slot.load(std::memory_order_relaxed) != 0) slot.store(0, std::memory_order_relaxed);
+    }
+    if (bucket.passed.load(std::memory_order_relaxed) != 0)
+      bucket.passed.store(0, std::memory_order_relaxed);
+  }
+}
+
+}  // namespace lmcd::core

@@ -1,0 +1,94 @@
+// The writer's side of the ledger (lib/ledger/layout.h says what lies in it).
+//
+// Keeps the ordering rules: identity is written while the word says FREE, the word is published
+// by a release store, and an extent's generation is raised by the word that frees it. Knows no
+// shared memory: it is given some. The memory may be truncated under it by a hostile client; who
+// maps it guards it (lib/base/guarded.h). Loop thread only.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string_view>
+
+#include "include/lmcd.h"
+#include "lib/base/status.h"
+#include "lib/ledger/index.h"
+#include "lib/ledger/layout.h"
+
+namespace lmcd::core {
+
+class Ledger {
+ public:
+  // What a ledger is made for. Two with the same plan can follow each other on one arena.
+  struct Plan {
+    uint64_t arena_bytes = 0;
+    uint32_t align_bytes = 4096;
+    uint32_t records = 0;
+    uint8_t incarnation[16] = {};
+    uint8_t boot_id[16] = {};
+    uint64_t hash_seed = 0;
+  };
+  static constexpr uint32_t kSpaces = 4096;
+  static constexpr uint32_t kTenants = 16384;
+
+  // What is written of a part while its word says FREE.
+  struct Identity {
+    lmcd_key_t key;
+    lmcd_key_t parent;
+    uint64_t offset;
+    uint32_t length;
+    uint32_t space;
+    uint32_t tenant;
+    uint32_t depth;
+    lmcd_part_t part;
+    uint32_t owner_slot;
+    uint64_t owner_session;
+    uint64_t owner_lease;
+  };
+
+  static uint64_t bytes_for(const Plan& plan);
+
+  // Formats zeroed memory of bytes_for(plan) bytes. Does not own it.
+  static Ledger format(void* memory, const Plan& plan);
+  // Views a ledger that an earlier daemon left, its tables as untrusted as before.
+  // Faults: LMCD_E_VERSION, LMCD_E_CORRUPT, LMCD_E_INVALID (made for another plan: the
+  // incarnation, boot and seed of `plan` are not compared).
+  static Result<Ledger> attach(void* memory, uint64_t bytes, const Plan& plan);
+
+  ledger::Header& header() { return *header_; }
+  const ledger::Header& header() const { return *header_; }
+  ledger::Record& record(uint32_t number) { return records_[number]; }
+  ledger::SpaceEntry& space(uint32_t number) { return spaces_[number]; }
+  ledger::TenantEntry& tenant(uint32_t number) { return tenants_[number]; }
+  ledger::Index& index() { return index_; }
+
+  // Writes who the record is, then publishes `word`.
+  void publish(uint32_t number, const Identity& identity, uint64_t word);
+  // Publishes a change of state or generation.
+  void set_word(uint32_t number, uint64_t word) {
+    records_[number].word.store(word, std::memory_order_release);
+  }
+  // Adds the payload's checksum.
+  // Requires: the word says RESERVED.
+  void set_checksum(uint32_t number, uint32_t crc32c);
+
+  void write_space(uint32_t number, std::string_view description, const lmcd_key_t& fingerprint,
+                   uint32_t rank_count, std::span<const lmcd_group_t> groups);
+  void write_tenant(uint32_t number, std::string_view salt);
+  // Empties the index, as a restart does before it fills it again.
+  void clear_index();
+  // Says that nothing here validates any more and nobody writes here.
+  void void_incarnation() { header_->voided.store(1, std::memory_order_release); }
+
+ private:
+  explicit Ledger(void* memory);
+
+  ledger::Header* header_;
+  ledger::SpaceEntry* spaces_;
+  ledger::TenantEntry* tenants_;
+  ledger::Bucket* buckets_;
+  ledger::Record* records_;
+  ledger::Index index_;
+};
+
+}  // namespace lmcd::core
