@@ -60,6 +60,9 @@ class EvictionPolicy {
 
   // It was asked for and found.
   virtual void hit(ObjectId id) = 0;
+  // Something that builds on it was stored: it becomes as young as a new object, but nobody asked
+  // for it.
+  virtual void refresh(ObjectId id) = 0;
   // It has `bytes` now: another part was committed or dropped.
   virtual void resize(ObjectId id, uint64_t bytes) = 0;
   // It is worth nothing (its parent is gone, or a part never came) and goes before all others,

@@ -26,6 +26,19 @@ void LeaseBook::erase(SessionId session, uint64_t lease) {
   if (SessionBook* book = find(session)) book->leases.erase(lease);
 }
 
+LeaseBook::Writers LeaseBook::writers() const {
+  Writers writers;
+  for (const auto& [session, book] : sessions_) {
+    for (const auto& [id, lease] : book.leases) {
+      if (lease.kind != LeaseKind::kWrite) continue;
+      for (const LeaseItem& item : lease.items) {
+        if (item.part != kNoPart) writers[item.part] = {book.slot, session, id};
+      }
+    }
+  }
+  return writers;
+}
+
 void LeaseBook::expire_at(SessionId session, uint64_t lease, Lease& entry, uint64_t expires_ms) {
   entry.expires_ms = expires_ms;
   queues_[static_cast<int>(entry.kind)].push_back({expires_ms, session, lease});
@@ -53,23 +66,23 @@ uint64_t LeaseBook::next_expiry_ms() const {
   return next;
 }
 
-void Quarantine::add(PartId part, const Owner& owner) {
-  owners_[part] = owner;
-  by_slot_[owner.slot].insert(part);
+void Quarantine::add(PartId part, const Writer& writer) {
+  writers_[part] = writer;
+  by_slot_[writer.slot].insert(part);
 }
 
 void Quarantine::remove(PartId part) {
-  auto found = owners_.find(part);
-  if (found == owners_.end()) return;
+  auto found = writers_.find(part);
+  if (found == writers_.end()) return;
   auto slot = by_slot_.find(found->second.slot);
   slot->second.erase(part);
   if (slot->second.empty()) by_slot_.erase(slot);
-  owners_.erase(found);
+  writers_.erase(found);
 }
 
-const Quarantine::Owner* Quarantine::find(PartId part) const {
-  auto found = owners_.find(part);
-  return found == owners_.end() ? nullptr : &found->second;
+const Writer* Quarantine::find(PartId part) const {
+  auto found = writers_.find(part);
+  return found == writers_.end() ? nullptr : &found->second;
 }
 
 std::vector<PartId> Quarantine::of(LivenessSlot slot) const {

@@ -38,6 +38,13 @@ struct SessionBook {
   std::unordered_map<uint64_t, Lease> leases;
 };
 
+// Who writes, or wrote, to an extent.
+struct Writer {
+  LivenessSlot slot = 0;
+  SessionId session = 0;
+  uint64_t lease = 0;
+};
+
 class LeaseBook {
  public:
   struct Expiry {
@@ -45,6 +52,8 @@ class LeaseBook {
     SessionId session;
     uint64_t lease;
   };
+
+  using Writers = std::unordered_map<PartId, Writer>;
 
   SessionBook& open(SessionId session, LivenessSlot slot);
   // nullptr for an unknown session.
@@ -54,6 +63,9 @@ class LeaseBook {
   // nullptr for an unknown session or lease.
   Lease* find(SessionId session, uint64_t lease);
   void erase(SessionId session, uint64_t lease);
+
+  // Who writes each part that is being written; its cost is that of all write leases.
+  Writers writers() const;
 
   // Sets when the lease ends. Each kind has one time to live, so the queues stay in order.
   void expire_at(SessionId session, uint64_t lease, Lease& entry, uint64_t expires_ms);
@@ -70,17 +82,11 @@ class LeaseBook {
 
 class Quarantine {
  public:
-  struct Owner {
-    LivenessSlot slot;
-    SessionId session;
-    uint64_t lease;
-  };
-
-  void add(PartId part, const Owner& owner);
+  void add(PartId part, const Writer& writer);
   void remove(PartId part);
   // nullptr when the part is not in quarantine.
-  const Owner* find(PartId part) const;
-  std::size_t size() const { return owners_.size(); }
+  const Writer* find(PartId part) const;
+  std::size_t size() const { return writers_.size(); }
   // The parts a process has here.
   std::vector<PartId> of(LivenessSlot slot) const;
   const std::unordered_map<LivenessSlot, std::unordered_set<PartId>>& by_slot() const {
@@ -88,7 +94,7 @@ class Quarantine {
   }
 
  private:
-  std::unordered_map<PartId, Owner> owners_;
+  std::unordered_map<PartId, Writer> writers_;
   std::unordered_map<LivenessSlot, std::unordered_set<PartId>> by_slot_;
 };
 

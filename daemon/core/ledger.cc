@@ -11,23 +11,26 @@ namespace {
 
 using ledger::poke;
 
-ledger::Header planned_header(const Ledger::Plan& plan) {
-  ledger::Header header{};
-  header.magic = ledger::kMagic;
-  header.version = ledger::kLedgerVersion;
-  header.align_bytes = plan.align_bytes;
-  header.arena_bytes = plan.arena_bytes;
-  header.space_capacity = Ledger::kSpaces;
-  header.tenant_capacity = Ledger::kTenants;
-  header.bucket_count = ledger::bucket_count_for(plan.records);
-  header.record_capacity = plan.records;
-  ledger::lay_out(header);
-  return header;
+ledger::Shape shape_of(const Ledger::Plan& plan) {
+  ledger::Shape shape{};
+  shape.magic = ledger::kMagic;
+  shape.version = ledger::kLedgerVersion;
+  shape.align_bytes = plan.align_bytes;
+  std::copy(plan.incarnation, plan.incarnation + 16, shape.incarnation);
+  std::copy(plan.boot_id, plan.boot_id + 16, shape.boot_id);
+  shape.arena_bytes = plan.arena_bytes;
+  shape.hash_seed = plan.hash_seed;
+  shape.space_capacity = Ledger::kSpaces;
+  shape.tenant_capacity = Ledger::kTenants;
+  shape.bucket_count = ledger::bucket_count_for(plan.records);
+  shape.record_capacity = plan.records;
+  ledger::lay_out(shape);
+  return shape;
 }
 
 }  // namespace
 
-uint64_t Ledger::bytes_for(const Plan& plan) { return planned_header(plan).ledger_bytes; }
+uint64_t Ledger::bytes_for(const Plan& plan) { return shape_of(plan).ledger_bytes; }
 
 Ledger::Ledger(void* memory) : header_(static_cast<ledger::Header*>(memory)) {
   char* base = static_cast<char*>(memory);
@@ -39,31 +42,20 @@ Ledger::Ledger(void* memory) : header_(static_cast<ledger::Header*>(memory)) {
 }
 
 Ledger Ledger::format(void* memory, const Plan& plan) {
-  const ledger::Header planned = planned_header(plan);
   ledger::Header& header = *static_cast<ledger::Header*>(memory);
-  header.version = planned.version;
-  header.align_bytes = planned.align_bytes;
-  std::copy(plan.incarnation, plan.incarnation + 16, header.incarnation);
-  std::copy(plan.boot_id, plan.boot_id + 16, header.boot_id);
-  header.arena_bytes = planned.arena_bytes;
-  header.ledger_bytes = planned.ledger_bytes;
-  header.hash_seed = plan.hash_seed;
-  header.space_offset = planned.space_offset;
-  header.tenant_offset = planned.tenant_offset;
-  header.index_offset = planned.index_offset;
-  header.record_offset = planned.record_offset;
-  header.space_capacity = planned.space_capacity;
-  header.tenant_capacity = planned.tenant_capacity;
-  header.bucket_count = planned.bucket_count;
-  header.record_capacity = planned.record_capacity;
-  header.magic = planned.magic;  // last: a ledger cut short while being made is none
+  ledger::Shape shape = shape_of(plan);
+  const uint64_t magic = shape.magic;
+  shape.magic = 0;
+  static_cast<ledger::Shape&>(header) = shape;
+  std::atomic_thread_fence(std::memory_order_release);
+  poke(header.magic, magic);  // last: a ledger cut short while being made is none
   return Ledger(memory);
 }
 
 Result<Ledger> Ledger::attach(void* memory, uint64_t bytes, const Plan& plan) {
   LMCD_ASSIGN(ledger::Reader reader, ledger::Reader::open(memory, bytes));
   const ledger::Header& found = reader.header();
-  const ledger::Header planned = planned_header(plan);
+  const ledger::Shape planned = shape_of(plan);
   if (found.arena_bytes != planned.arena_bytes || found.align_bytes != planned.align_bytes ||
       found.record_capacity != planned.record_capacity ||
       found.ledger_bytes != planned.ledger_bytes || found.index_offset != planned.index_offset ||

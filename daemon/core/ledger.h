@@ -58,6 +58,7 @@ class Ledger {
   ledger::Header& header() { return *header_; }
   const ledger::Header& header() const { return *header_; }
   ledger::Record& record(uint32_t number) { return records_[number]; }
+  const ledger::Record& record(uint32_t number) const { return records_[number]; }
   ledger::SpaceEntry& space(uint32_t number) { return spaces_[number]; }
   ledger::TenantEntry& tenant(uint32_t number) { return tenants_[number]; }
   ledger::Index& index() { return index_; }

@@ -17,10 +17,10 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <vector>
 
 #include "daemon/core/accounts.h"
@@ -33,6 +33,7 @@
 #include "daemon/core/part.h"
 #include "lib/base/clock.h"
 #include "lib/base/status.h"
+#include "lib/wire/limits.h"
 #include "lib/wire/messages.h"
 
 namespace lmcd::core {
@@ -40,7 +41,6 @@ namespace lmcd::core {
 struct StoreOptions {
   uint64_t read_ttl_ms = 300'000;
   uint64_t write_ttl_ms = 600'000;
-  uint64_t promoting_rest_ms = 60'000;  // how long a dead daemon's I/O may still land
   uint64_t session_bytes = UINT64_MAX;  // one session may hold being written or quarantined
   double watermark = 1.0;               // of the arena; 1: no background eviction
   double ratio = 0.2;                   // of the bytes in use, per background eviction
@@ -100,7 +100,7 @@ class Store {
   // Faults: LMCD_E_INVALID (known with other ranks or groups, or malformed), LMCD_E_LIMIT.
   Result<uint32_t> open_space(std::string_view description, const lmcd_key_t& fingerprint,
                               uint32_t rank_count, std::span<const lmcd_group_t> groups);
-  uint32_t space_count() const { return space_count_; }
+  uint32_t space_count() const { return static_cast<uint32_t>(spaces_.size()); }
 
   // -- Sessions --------------------------------------------------------------------------
 
@@ -170,47 +170,75 @@ class Store {
   uint64_t change_count() const { return change_count_; }
 
   Ledger& ledger() { return ledger_; }
-  uint64_t high_water_bytes() const { return allocator_.high_water_bytes(); }
+  uint64_t high_water_bytes() const { return allocator_->high_water_bytes(); }
 
  private:
-  struct Slot;  // where a key of a batch stands
+  class Batch;  // one reserve in progress (store_write.cc)
+
+  // What a namespace is: the ledger says it to readers, this is what the store goes by.
+  struct Space {
+    lmcd_key_t fingerprint;
+    uint32_t rank_count;
+    std::vector<lmcd_group_t> groups;
+  };
 
   Store(Ledger ledger, const StoreOptions& options, EvictionPolicy& policy, const Clock& clock,
         EventSink& events);
   Status make_books();
 
-  // store_objects.cc: objects and parts
-  uint64_t hash_of(uint32_t space, const lmcd_key_t& key) const;
+  // store.cc: parts and objects
+  uint64_t hash_of(const Part& part) const;
   PartId find(uint32_t space, const lmcd_key_t& key, uint64_t hash) const;
   PartId find_part(PartId first, lmcd_part_t part) const;
   PartId take_record();
+  void free_record(PartId id);
+  void drop_part(PartId id);
+  bool join_object(PartId id, PartId first, uint64_t hash);
+  void leave_object(PartId id);
+  void change_first(PartId first, PartId successor);
   void link_family(PartId object, PartId parent);
   void unlink_family(PartId object);
-  bool add_part(PartId* first, PartId id, uint64_t hash, PartId parent);
-  void remove_part(PartId id);
   void refresh_groups(PartId first);
-  void become_visible(PartId first, PartId id);
-  void forget(PartId object, EventKind kind);
-  void drop_extent(PartId id);
-  void quarantine(PartId id);
-  void end_quarantine(PartId id);
-  void lease_object(PartId object);
-  void unlease_object(PartId object);
-  bool evictable(PartId object) const;
+  void hold(PartId object);
+  void unhold(PartId object);
+  uint32_t holds(const Part& object) const;
+  void lease_object(PartId part);
+  void unlease_object(PartId part);
+  uint64_t hot_bytes_of(PartId object) const;
   void report(EventKind kind, PartId id, uint64_t bytes);
 
-  // store_reserve.cc, store_retrieve.cc, store_evict.cc, store_operate.cc, store_adopt.cc
-  struct Run;
-  uint32_t reserve_one(Run& run, std::size_t i, wire::Grant& grant);
-  uint32_t place_part(Run& run, std::size_t i, wire::Grant& grant);
-  void end_items(Lease& lease);
-  std::optional<ExtentId> make_room(uint64_t bytes);
-  bool make_quota(uint32_t tenant, uint64_t bytes);
-  void evict(PartId object);
-  bool matches(const Selector& selector, PartId object) const;
-  template <typename Visitor>
-  void for_each_selected(const Selector& selector, Visitor&& visitor);
-  Status adopt_records(Adopted* found);
+  // store_write.cc: the end of a write
+  void become_hot(PartId id);
+  void quarantine(PartId id, const Writer& writer);
+  void end_quarantine(PartId id);
+  void detach_unwritten(PartId id);
+  void settle_unwritten(const LeaseItem& item);
+  void refresh_ancestors(PartId object);
+
+  // store_retrieve.cc: uses
+  bool still_hot(const wire::Sighting& seen) const;
+  void begin_read(SessionId session, SessionBook& book, uint64_t lease_id, Lease lease);
+  void count_use(PartId id);
+
+  // store_evict.cc: forgetting objects
+  bool make_room(uint64_t bytes, std::optional<ExtentId>* extent);
+  bool make_quota(TenantId tenant, uint64_t bytes);
+  bool evict_one(ObjectId victim);
+  void forget(PartId object, EventKind kind);
+  void release_extents(PartId object);
+  void evict_in_background();
+
+  // store_operate.cc: operator's verbs
+  bool matches(const Selector& selector, std::optional<TenantId> tenant, PartId object) const;
+  std::vector<PartId> select(const Selector& selector) const;
+  bool is_object(PartId id) const;
+  PartId detach_writers(PartId object, const LeaseBook::Writers& writers);
+  uint32_t list_keys(const Selector& selector, uint64_t* cursor,
+                     std::span<lmcd_listed_t> out) const;
+  void describe(PartId object, lmcd_listed_t& out) const;
+
+  // store_adopt.cc: a warm start
+  class Adoption;
 
   // Constant after construction.
   StoreOptions options_;
@@ -222,9 +250,10 @@ class Store {
   ReservedArray<Part> parts_;
   Reservation index_memory_;
   ledger::Index index_;
-  Allocator allocator_;
+  std::optional<Allocator> allocator_;
   PartId spare_records_ = kNoPart;
-  uint32_t space_count_ = 0;
+  PartId record_high_ = 0;  // records at and above it were never used
+  std::vector<Space> spaces_;
 
   LeaseBook leases_;
   Quarantine quarantine_;
@@ -232,6 +261,7 @@ class Store {
   Metrics metrics_;
   uint64_t change_count_ = 0;
   bool evicting_ = false;  // background eviction is between watermark and target
+  uint64_t evict_until_used_ = 0;
 };
 
 }  // namespace lmcd::core

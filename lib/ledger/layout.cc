@@ -7,7 +7,7 @@
 
 namespace lmcd::ledger {
 
-void lay_out(Header& header) {
+void lay_out(Shape& shape) {
   constexpr uint64_t kAlignment = 4096;
   uint64_t at = kAlignment;
   auto place = [&at](uint64_t bytes) {
@@ -15,11 +15,11 @@ void lay_out(Header& header) {
     at = round_up(at + bytes, kAlignment);
     return start;
   };
-  header.space_offset = place(uint64_t{header.space_capacity} * sizeof(SpaceEntry));
-  header.tenant_offset = place(uint64_t{header.tenant_capacity} * sizeof(TenantEntry));
-  header.index_offset = place(uint64_t{header.bucket_count} * sizeof(Bucket));
-  header.record_offset = place(uint64_t{header.record_capacity} * sizeof(Record));
-  header.ledger_bytes = at;
+  shape.space_offset = place(uint64_t{shape.space_capacity} * sizeof(SpaceEntry));
+  shape.tenant_offset = place(uint64_t{shape.tenant_capacity} * sizeof(TenantEntry));
+  shape.index_offset = place(uint64_t{shape.bucket_count} * sizeof(Bucket));
+  shape.record_offset = place(uint64_t{shape.record_capacity} * sizeof(Record));
+  shape.ledger_bytes = at;
 }
 
 uint32_t bucket_count_for(uint32_t records) {

@@ -38,7 +38,8 @@ constexpr uint64_t make_word(uint64_t generation, State state) {
 constexpr State state_of(uint64_t word) { return static_cast<State>(word & 0xff); }
 constexpr uint64_t generation_of(uint64_t word) { return word >> 8; }
 
-struct Header {
+// What is written once, when the ledger is made.
+struct Shape {
   uint64_t magic;
   uint32_t version;
   uint32_t align_bytes;  // of extents
@@ -55,6 +56,9 @@ struct Header {
   uint32_t tenant_capacity;
   uint32_t bucket_count;  // a power of two
   uint32_t record_capacity;
+};
+
+struct Header : Shape {
   std::atomic<uint32_t> voided;  // 1: nobody writes here any more, nothing validates
   std::atomic<uint32_t> clean;   // 1: the last stop was orderly
   std::atomic<uint64_t> frontier_bytes;
@@ -109,9 +113,9 @@ struct Record {
 static_assert(sizeof(Record) == 160);
 static_assert(std::atomic<uint64_t>::is_always_lock_free);
 
-// Where the parts of a ledger of these capacities begin. `header` has its capacities set; fills
-// in the offsets and ledger_bytes.
-void lay_out(Header& header);
+// Where the parts of a ledger begin. `shape` has its capacities set; fills in the offsets and
+// ledger_bytes.
+void lay_out(Shape& shape);
 
 // Buckets that an index for `records` objects needs.
 uint32_t bucket_count_for(uint32_t records);

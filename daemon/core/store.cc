@@ -1,0 +1,333 @@
+#include "daemon/core/store.h"
+
+#include <cassert>
+#include <cstring>
+
+#include "lib/ledger/racy.h"
+
+namespace lmcd::core {
+
+using ledger::make_word;
+using ledger::State;
+using ledger::state_of;
+
+Store::Store(Ledger ledger, const StoreOptions& options, EvictionPolicy& policy,
+             const Clock& clock, EventSink& events)
+    : options_(options),
+      policy_(policy),
+      clock_(clock),
+      events_(events),
+      ledger_(ledger),
+      accounts_(ledger_, policy) {}
+
+Result<std::unique_ptr<Store>> Store::make(Ledger ledger, const StoreOptions& options,
+                                           EvictionPolicy& policy, const Clock& clock,
+                                           EventSink& events) {
+  std::unique_ptr<Store> store(new Store(ledger, options, policy, clock, events));
+  LMCD_TRY(store->make_books());
+  return store;
+}
+
+Status Store::make_books() {
+  const ledger::Header& header = ledger_.header();
+  LMCD_ASSIGN(parts_, ReservedArray<Part>::make(header.record_capacity));
+  LMCD_ASSIGN(index_memory_,
+              Reservation::make(uint64_t{header.bucket_count} * sizeof(ledger::Bucket)));
+  index_ = ledger::Index(static_cast<ledger::Bucket*>(index_memory_.address()),
+                         header.bucket_count);
+  LMCD_ASSIGN(allocator_, Allocator::make(header.arena_bytes, header.align_bytes,
+                                          header.record_capacity));
+  metrics_.arena_bytes = header.arena_bytes;
+  return {};
+}
+
+// -- Namespaces and sessions ---------------------------------------------------------------
+
+Result<uint32_t> Store::open_space(std::string_view description, const lmcd_key_t& fingerprint,
+                                   uint32_t rank_count, std::span<const lmcd_group_t> groups) {
+  for (uint32_t number = 0; number < spaces_.size(); ++number) {
+    const Space& known = spaces_[number];
+    if (std::memcmp(&known.fingerprint, &fingerprint, sizeof fingerprint) != 0) continue;
+    const bool same =
+        known.rank_count == rank_count && known.groups.size() == groups.size() &&
+        std::memcmp(known.groups.data(), groups.data(), groups.size_bytes()) == 0;
+    if (same) return number;
+    return fault(LMCD_E_INVALID,
+                 "namespace: this description is known with %u ranks and %zu groups, now it comes "
+                 "with %u and %zu (or groups of other kinds)",
+                 known.rank_count, known.groups.size(), rank_count, groups.size());
+  }
+  if (spaces_.size() == Ledger::kSpaces)
+    return fault(LMCD_E_LIMIT, "namespace: all %u are in use", Ledger::kSpaces);
+  const uint32_t number = space_count();
+  ledger_.write_space(number, description, fingerprint, rank_count, groups);
+  spaces_.push_back({fingerprint, rank_count, {groups.begin(), groups.end()}});
+  return number;
+}
+
+void Store::open_session(SessionId session, LivenessSlot slot) { leases_.open(session, slot); }
+
+void Store::close_session(SessionId session) {
+  SessionBook* book = leases_.find(session);
+  if (book == nullptr) return;
+  for (auto& [id, lease] : book->leases) {
+    if (lease.kind == LeaseKind::kRead) {
+      for (const LeaseItem& item : lease.items) unlease_object(item.part);
+      --metrics_.read_leases;
+      continue;
+    }
+    --metrics_.write_leases;
+    for (const LeaseItem& item : lease.items) {
+      if (item.part == kNoPart || parts_[item.part].word != item.word) continue;
+      quarantine(item.part, {book->slot, session, id});
+    }
+  }
+  leases_.close(session);
+}
+
+// -- Parts and objects ---------------------------------------------------------------------
+
+uint64_t Store::hash_of(const Part& part) const {
+  return ledger::hash_key(part.key, part.space, ledger_.header().hash_seed);
+}
+
+// The first part of the object with this key, or kNoPart.
+PartId Store::find(uint32_t space, const lmcd_key_t& key, uint64_t hash) const {
+  return index_.find(hash, [&](uint32_t id) {
+    const Part& part = parts_[id];
+    return part.space == space && std::memcmp(part.key.bytes, key.bytes, sizeof key.bytes) == 0;
+  });
+}
+
+PartId Store::find_part(PartId first, lmcd_part_t wanted) const {
+  for (PartId id = first; id != kNoPart; id = parts_[id].next) {
+    if (parts_[id].part.rank == wanted.rank && parts_[id].part.group == wanted.group) return id;
+  }
+  return kNoPart;
+}
+
+PartId Store::take_record() {
+  if (spare_records_ != kNoPart) {
+    const PartId id = spare_records_;
+    spare_records_ = parts_[id].next;
+    return id;
+  }
+  return record_high_ < parts_.size() ? record_high_++ : kNoPart;
+}
+
+// Raises the generation: from here on no word that names the extent as it was is ever true again.
+void Store::free_record(PartId id) {
+  Part& part = parts_[id];
+  const uint64_t word = make_word(ledger::generation_of(part.word) + 1, State::kFree);
+  ledger_.set_word(id, word);
+  part = {};
+  part.word = word;
+  part.next = spare_records_;
+  spare_records_ = id;
+}
+
+// Frees a part that belongs to no object: its record first, then its extent, so that nobody finds
+// the old word with new bytes.
+void Store::drop_part(PartId id) {
+  const Part& part = parts_[id];
+  const ExtentId extent = part.extent;
+  accounts_.discharge(part.tenant, part.length);
+  free_record(id);
+  allocator_->free(extent);
+}
+
+// Links a new part to the object whose first part is `first`, or makes it an object of its own
+// where that is kNoPart. Returns false, with nothing done, when the index has no place for it.
+bool Store::join_object(PartId id, PartId first, uint64_t hash) {
+  Part& part = parts_[id];
+  if (first == kNoPart) {
+    if (!index_.insert(hash, id)) return false;
+    const bool mirrored = ledger_.index().insert(hash, id);
+    if (!mirrored) {
+      index_.erase(hash, id);
+      return false;
+    }
+    part.first = id;
+    part.next = kNoPart;
+    return true;
+  }
+  part.first = first;
+  part.next = parts_[first].next;
+  parts_[first].next = id;
+  ledger_.record(id).next_part.store(part.next, std::memory_order_relaxed);
+  ledger_.record(first).next_part.store(id, std::memory_order_release);
+  return true;
+}
+
+// Takes a part out of its object; the last one takes the key with it.
+void Store::leave_object(PartId id) {
+  Part& part = parts_[id];
+  const PartId first = part.first;
+  if (first != id) {
+    PartId before = first;
+    while (parts_[before].next != id) before = parts_[before].next;
+    parts_[before].next = part.next;
+    ledger_.record(before).next_part.store(part.next, std::memory_order_release);
+    return;
+  }
+  if (part.next != kNoPart) {
+    change_first(id, part.next);
+    return;
+  }
+  const uint64_t hash = hash_of(part);
+  ledger_.index().erase(hash, id);
+  index_.erase(hash, id);
+  unlink_family(id);
+}
+
+// Makes `successor` speak for the object instead of `first`, which leaves it.
+void Store::change_first(PartId first, PartId successor) {
+  const Part old = parts_[first];
+  if (old.known) policy_.forgotten(first);
+  Part& next = parts_[successor];
+  next.parent = old.parent;
+  next.first_child = old.first_child;
+  next.next_sibling = old.next_sibling;
+  next.prev_sibling = old.prev_sibling;
+  next.depth = old.depth;
+  next.leases = old.leases;
+  next.hot_groups = old.hot_groups;
+  next.writers = old.writers;
+  next.pinned = old.pinned;
+  next.known = old.known;
+  for (PartId id = successor; id != kNoPart; id = parts_[id].next) parts_[id].first = successor;
+  for (PartId child = old.first_child; child != kNoPart; child = parts_[child].next_sibling)
+    parts_[child].parent = successor;
+  if (old.prev_sibling != kNoPart) parts_[old.prev_sibling].next_sibling = successor;
+  else if (old.parent != kNoPart) parts_[old.parent].first_child = successor;
+  if (old.next_sibling != kNoPart) parts_[old.next_sibling].prev_sibling = successor;
+
+  const ledger::Record& from = ledger_.record(first);
+  ledger::Record& to = ledger_.record(successor);
+  to.hot_groups.store(from.hot_groups.load(std::memory_order_relaxed), std::memory_order_relaxed);
+  to.pinned.store(from.pinned.load(std::memory_order_relaxed), std::memory_order_relaxed);
+  to.used_ms.store(from.used_ms.load(std::memory_order_relaxed), std::memory_order_relaxed);
+  const uint64_t hash = hash_of(old);
+  ledger_.index().replace(hash, first, successor);
+  index_.replace(hash, first, successor);
+  parts_[first].known = 0;
+  if (next.known) {
+    policy_.insert({successor, hash, hot_bytes_of(successor), next.tenant, next.parent, next.depth});
+    if (holds(next) != 0) policy_.withhold(successor);
+  }
+}
+
+void Store::link_family(PartId object, PartId parent) {
+  Part& child = parts_[object];
+  child.parent = parent;
+  child.first_child = kNoPart;
+  child.prev_sibling = kNoPart;
+  child.next_sibling = kNoPart;
+  if (parent == kNoPart) return;
+  child.next_sibling = parts_[parent].first_child;
+  if (child.next_sibling != kNoPart) parts_[child.next_sibling].prev_sibling = object;
+  parts_[parent].first_child = object;
+}
+
+// The object goes; its children are orphans, of no use to a prefix any more.
+void Store::unlink_family(PartId object) {
+  const Part& gone = parts_[object];
+  if (gone.prev_sibling != kNoPart) parts_[gone.prev_sibling].next_sibling = gone.next_sibling;
+  else if (gone.parent != kNoPart) parts_[gone.parent].first_child = gone.next_sibling;
+  if (gone.next_sibling != kNoPart) parts_[gone.next_sibling].prev_sibling = gone.prev_sibling;
+  PartId child = gone.first_child;
+  while (child != kNoPart) {
+    Part& orphan = parts_[child];
+    const PartId next = orphan.next_sibling;
+    orphan.parent = kNoPart;
+    orphan.next_sibling = kNoPart;
+    orphan.prev_sibling = kNoPart;
+    if (orphan.known) policy_.demote(child);
+    child = next;
+  }
+}
+
+// Works out which groups are complete or being written, and tells the ledger's readers.
+void Store::refresh_groups(PartId first) {
+  uint16_t committed[wire::kGroups] = {};
+  uint32_t pending = 0;
+  for (PartId id = first; id != kNoPart; id = parts_[id].next) {
+    const Part& part = parts_[id];
+    if (state_of(part.word) == State::kHot) ++committed[part.part.group];
+    else pending |= 1u << part.part.group;
+  }
+  const uint32_t ranks = spaces_[parts_[first].space].rank_count;
+  uint32_t hot = 0;
+  for (uint32_t group = 0; group < wire::kGroups; ++group) {
+    if (committed[group] >= ranks) hot |= 1u << group;
+  }
+  parts_[first].hot_groups = static_cast<uint16_t>(hot);
+  ledger_.record(first).pending_groups.store(pending, std::memory_order_relaxed);
+  ledger_.record(first).hot_groups.store(hot, std::memory_order_release);
+}
+
+// Why an object may not be evicted, counted: its leases, its pin, those who write parts of it.
+uint32_t Store::holds(const Part& object) const {
+  return object.leases + object.pinned + object.writers;
+}
+
+// The two below follow a change that made the holds one, or none.
+void Store::hold(PartId object) {
+  if (parts_[object].known && holds(parts_[object]) == 1) policy_.withhold(object);
+}
+
+void Store::unhold(PartId object) {
+  if (parts_[object].known && holds(parts_[object]) == 0) policy_.offer(object);
+}
+
+void Store::lease_object(PartId part) {
+  const PartId object = parts_[part].first;
+  if (parts_[object].leases++ == 0) ++metrics_.leased_objects;
+  hold(object);
+}
+
+void Store::unlease_object(PartId part) {
+  const PartId object = parts_[part].first;
+  Part& first = parts_[object];
+  assert(first.leases > 0);
+  if (--first.leases == 0) --metrics_.leased_objects;
+  if (first.forgotten) {
+    if (first.leases == 0) release_extents(object);
+    return;
+  }
+  unhold(object);
+}
+
+uint64_t Store::hot_bytes_of(PartId object) const {
+  uint64_t bytes = 0;
+  for (PartId id = object; id != kNoPart; id = parts_[id].next) {
+    if (state_of(parts_[id].word) == State::kHot) bytes += parts_[id].length;
+  }
+  return bytes;
+}
+
+void Store::report(EventKind kind, PartId id, uint64_t bytes) {
+  if (!events_.wanted()) return;
+  const Part& part = parts_[id];
+  lmcd_event_t event{};
+  event.kind = kind;
+  event.space = part.space;
+  event.depth = part.depth;
+  event.bytes = bytes;
+  event.part = part.part;
+  event.key = part.key;
+  event.parent = ledger::peek(ledger_.record(id).parent);
+  events_.take(event);
+}
+
+const Metrics& Store::snapshot() {
+  metrics_.free_bytes = allocator_->free_bytes();
+  metrics_.used_bytes = metrics_.arena_bytes - metrics_.free_bytes;
+  metrics_.largest_hole_bytes = allocator_->largest_hole_bytes();
+  metrics_.hole_count = allocator_->hole_count();
+  metrics_.populated_bytes = ledger_.header().frontier_bytes.load(std::memory_order_relaxed);
+  metrics_.quarantined_parts = quarantine_.size();
+  return metrics_;
+}
+
+}  // namespace lmcd::core

@@ -1,0 +1,269 @@
+// A warm start: the store rebuilt from the ledger of a daemon that is gone.
+//
+// Every record is untrusted: its numbers are checked against the arena and the tables, its extent
+// against all others, its part against its object. What breaks a rule is dropped, and counted. A
+// HOT word is left as it is, so the readers of before go on and still validate.
+
+#include <algorithm>
+#include <cstring>
+
+#include "daemon/core/store.h"
+#include "lib/ledger/racy.h"
+
+namespace lmcd::core {
+
+using ledger::make_word;
+using ledger::peek;
+using ledger::State;
+using ledger::state_of;
+
+class Store::Adoption {
+ public:
+  Adoption(Store& store, Adopted& found) : store_(store), found_(found) {}
+
+  Status run() {
+    LMCD_TRY(adopt_spaces());
+    adopt_tenants();
+    store_.ledger_.clear_index();
+    collect_extents();
+    LMCD_TRY(book_extents());
+    for (const Claim& claim : claims_) adopt_part(claim.id);
+    spare_the_rest();
+    link_families();
+    inform_policy();
+    return {};
+  }
+
+ private:
+  // A record's claim to an extent.
+  struct Claim {
+    uint64_t offset;
+    uint32_t length;
+    PartId id;
+    bool hot;
+    bool refused;
+  };
+
+  Status adopt_spaces() {
+    for (uint32_t number = 0; number < Ledger::kSpaces; ++number) {
+      const ledger::SpaceEntry& entry = store_.ledger_.space(number);
+      if (entry.used.load(std::memory_order_acquire) != 1) break;
+      if (entry.rank_count == 0 || entry.rank_count > wire::kRanks || entry.group_count == 0 ||
+          entry.group_count > wire::kGroups) {
+        return fault(LMCD_E_CORRUPT, "ledger: namespace %u has %u ranks and %u groups", number,
+                     entry.rank_count, entry.group_count);
+      }
+      Space space{{}, entry.rank_count, {entry.groups, entry.groups + entry.group_count}};
+      std::memcpy(&space.fingerprint, entry.fingerprint, sizeof space.fingerprint);
+      store_.spaces_.push_back(std::move(space));
+    }
+    return {};
+  }
+
+  void adopt_tenants() {
+    for (uint32_t number = 0; number < Ledger::kTenants; ++number) {
+      const ledger::TenantEntry& entry = store_.ledger_.tenant(number);
+      if (entry.used.load(std::memory_order_acquire) != 1) continue;
+      if (entry.salt_bytes > wire::kTenantBytes) continue;
+      store_.accounts_.adopt(static_cast<TenantId>(number), {entry.salt, entry.salt_bytes});
+    }
+  }
+
+  // What a record claims, if it claims anything a rule allows.
+  void collect_extents() {
+    const ledger::Header& header = store_.ledger_.header();
+    store_.record_high_ = std::min(header.record_high.load(), header.record_capacity);
+    for (PartId id = 0; id < store_.record_high_; ++id) {
+      const ledger::Record& record = store_.ledger_.record(id);
+      const uint64_t word = record.word.load(std::memory_order_acquire);
+      store_.parts_[id].word = word;
+      if (state_of(word) == State::kFree) continue;
+      const uint64_t length = record.length;
+      const bool placed =
+          length > 0 && record.offset % header.align_bytes == 0 &&
+          record.offset <= header.arena_bytes &&
+          store_.allocator_->footprint(length) <= header.arena_bytes - record.offset;
+      const bool named = record.space < store_.spaces_.size() &&
+                         record.tenant < store_.accounts_.count() &&
+                         store_.accounts_.at(static_cast<TenantId>(record.tenant)).open;
+      if (!placed || !named || record.forgotten.load() != 0 ||
+          state_of(word) > State::kPromoting) {
+        reject(id);
+        continue;
+      }
+      claims_.push_back({record.offset, record.length, id, state_of(word) == State::kHot, false});
+    }
+  }
+
+  void reject(PartId id) {
+    ++found_.rejected;
+    store_.ledger_.set_word(
+        id, make_word(ledger::generation_of(store_.parts_[id].word) + 1, State::kFree));
+    store_.parts_[id].word = store_.ledger_.record(id).word.load(std::memory_order_relaxed);
+  }
+
+  // No extent may have two owners. Of two hot ones neither is believed; next to one that may
+  // still be written to, a hot one goes.
+  Status book_extents() {
+    std::sort(claims_.begin(), claims_.end(),
+              [](const Claim& a, const Claim& b) { return a.offset < b.offset; });
+    Claim* widest = nullptr;
+    for (Claim& claim : claims_) {
+      if (widest != nullptr &&
+          claim.offset < widest->offset + store_.allocator_->footprint(widest->length)) {
+        if (!claim.hot && !widest->hot)
+          return fault(LMCD_E_CORRUPT, "ledger: records %u and %u are both being written at %llu",
+                       widest->id, claim.id, (unsigned long long)claim.offset);
+        claim.refused = claim.hot;
+        widest->refused = widest->refused || widest->hot;
+        if (end_of(claim) <= end_of(*widest)) continue;
+      }
+      widest = &claim;
+    }
+    for (const Claim& claim : claims_) {
+      if (claim.refused) reject(claim.id);
+    }
+    std::erase_if(claims_, [](const Claim& claim) { return claim.refused; });
+    std::vector<Allocator::Occupied> occupied;
+    occupied.reserve(claims_.size());
+    for (const Claim& claim : claims_) occupied.push_back({claim.offset, claim.length});
+    std::vector<ExtentId> extents(occupied.size());
+    store_.allocator_->adopt(occupied, extents.data());
+    for (std::size_t i = 0; i < claims_.size(); ++i) {
+      store_.parts_[claims_[i].id].extent = extents[i];
+      store_.parts_[claims_[i].id].length = claims_[i].length;
+    }
+    return {};
+  }
+
+  uint64_t end_of(const Claim& claim) const {
+    return claim.offset + store_.allocator_->footprint(claim.length);
+  }
+
+  void adopt_part(PartId id) {
+    const ledger::Record& record = store_.ledger_.record(id);
+    Part& part = store_.parts_[id];
+    part.key = peek(record.key);
+    part.part = record.part;
+    part.depth = record.depth;
+    part.space = static_cast<uint16_t>(record.space);
+    part.tenant = static_cast<uint16_t>(record.tenant);
+    part.first = part.next = part.parent = kNoPart;
+    part.first_child = part.next_sibling = part.prev_sibling = kNoPart;
+    store_.accounts_.charge(part.tenant, part.length);
+    if (state_of(part.word) != State::kHot) {
+      rest(id, record);
+      return;
+    }
+    if (!join(id)) {
+      const ExtentId extent = part.extent;
+      store_.accounts_.discharge(part.tenant, part.length);
+      reject(id);
+      part.length = 0;
+      store_.allocator_->free(extent);
+      return;
+    }
+    ++found_.parts;
+    found_.bytes += part.length;
+    store_.metrics_.hot_bytes += part.length;
+  }
+
+  // What was being written may still be: it waits for its writer's word or death.
+  void rest(PartId id, const ledger::Record& record) {
+    Part& part = store_.parts_[id];
+    part.word = make_word(ledger::generation_of(part.word), State::kQuarantined);
+    store_.ledger_.set_word(id, part.word);
+    store_.quarantine_.add(id, {record.owner_slot, record.owner_session, record.owner_lease});
+    store_.metrics_.quarantined_bytes += part.length;
+    ++store_.metrics_.quarantined_parts_total;
+    ++found_.quarantined;
+  }
+
+  // Returns false for a part its object cannot have, or has already.
+  bool join(PartId id) {
+    Part& part = store_.parts_[id];
+    const Space& space = store_.spaces_[part.space];
+    if (part.part.rank >= space.rank_count || part.part.group >= space.groups.size()) return false;
+    const uint64_t hash = store_.hash_of(part);
+    const PartId first = store_.find(part.space, part.key, hash);
+    if (first != kNoPart && store_.find_part(first, part.part) != kNoPart) return false;
+    if (!store_.join_object(id, first, hash)) return false;
+    if (first == kNoPart) objects_.push_back(id);
+    return true;
+  }
+
+  void spare_the_rest() {
+    for (PartId id = store_.record_high_; id-- > 0;) {
+      Part& part = store_.parts_[id];
+      if (state_of(part.word) != State::kFree) continue;
+      part.next = store_.spare_records_;
+      store_.spare_records_ = id;
+    }
+  }
+
+  void link_families() {
+    const lmcd_key_t none{};
+    for (PartId object : objects_) {
+      const lmcd_key_t parent = peek(store_.ledger_.record(object).parent);
+      PartId found = kNoPart;
+      if (std::memcmp(&parent, &none, sizeof none) != 0) {
+        const uint32_t space = store_.parts_[object].space;
+        found = store_.find(
+            space, parent,
+            ledger::hash_key(parent, space, store_.ledger_.header().hash_seed));
+      }
+      // An object cannot stand on itself, nor below its own depth: no circles.
+      if (found != kNoPart && store_.parts_[found].depth >= store_.parts_[object].depth)
+        found = kNoPart;
+      store_.link_family(object, found);
+    }
+  }
+
+  // In the order of their last use, a prefix leaf first.
+  void inform_policy() {
+    struct Use {
+      uint64_t used_ms;
+      uint32_t depth;
+      PartId object;
+    };
+    std::vector<Use> uses;
+    uses.reserve(objects_.size());
+    for (PartId object : objects_) {
+      uses.push_back({store_.ledger_.record(object).used_ms.load(), store_.parts_[object].depth,
+                      object});
+    }
+    std::sort(uses.begin(), uses.end(), [](const Use& a, const Use& b) {
+      return a.used_ms != b.used_ms ? a.used_ms < b.used_ms : a.depth > b.depth;
+    });
+    for (const Use& use : uses) {
+      Part& part = store_.parts_[use.object];
+      ledger::Record& record = store_.ledger_.record(use.object);
+      store_.refresh_groups(use.object);
+      part.known = 1;
+      store_.policy_.insert({use.object, store_.hash_of(part), store_.hot_bytes_of(use.object),
+                             part.tenant, part.parent, part.depth});
+      part.pinned = record.pinned.load() == 1;
+      if (!part.pinned) continue;
+      store_.policy_.withhold(use.object);
+      ++store_.metrics_.pinned_objects;
+    }
+    store_.metrics_.objects = found_.objects = objects_.size();
+  }
+
+  Store& store_;
+  Adopted& found_;
+  std::vector<Claim> claims_;
+  std::vector<PartId> objects_;
+};
+
+Result<std::unique_ptr<Store>> Store::adopt(Ledger ledger, const StoreOptions& options,
+                                            EvictionPolicy& policy, const Clock& clock,
+                                            EventSink& events, Adopted* found) {
+  std::unique_ptr<Store> store(new Store(ledger, options, policy, clock, events));
+  LMCD_TRY(store->make_books());
+  *found = {};
+  LMCD_TRY(Adoption(*store, *found).run());
+  return store;
+}
+
+}  // namespace lmcd::core

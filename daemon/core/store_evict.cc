@@ -1,0 +1,100 @@
+// Forgetting objects: for room, for a quota, in the background, on an operator's word.
+
+#include "daemon/core/store.h"
+
+namespace lmcd::core {
+
+namespace {
+
+// Victims of one reservation: past them the arena is held to be in use.
+constexpr uint32_t kVictimsPerPart = 8192;
+// Background evictions a slice, so that no turn of the loop is long.
+constexpr uint32_t kVictimsPerSlice = 256;
+
+}  // namespace
+
+// Finds an extent and makes sure of a spare record, evicting what the policy names until both are
+// there. Victims need not be neighbours: for objects of one size the first hole fits.
+bool Store::make_room(uint64_t bytes, std::optional<ExtentId>* extent) {
+  if (allocator_->footprint(bytes) > ledger_.header().arena_bytes) return false;
+  for (uint32_t victims = 0; victims < kVictimsPerPart; ++victims) {
+    const bool record = spare_records_ != kNoPart || record_high_ < parts_.size();
+    if (record) {
+      *extent = allocator_->place(bytes);
+      if (*extent) return true;
+    }
+    if (!evict_one(policy_.victim())) return false;
+  }
+  return false;
+}
+
+bool Store::make_quota(TenantId tenant, uint64_t bytes) {
+  if (!accounts_.exceeds(tenant, bytes)) return true;
+  if (bytes > accounts_.at(tenant).limit_bytes) return false;
+  for (uint32_t victims = 0; victims < kVictimsPerPart; ++victims) {
+    if (!evict_one(policy_.victim_of(tenant))) return false;
+    if (!accounts_.exceeds(tenant, bytes)) return true;
+  }
+  return false;
+}
+
+bool Store::evict_one(ObjectId victim) {
+  if (victim == kNoObject) return false;
+  ++metrics_.evicted_objects_total;
+  metrics_.evicted_bytes_total += hot_bytes_of(victim);
+  forget(victim, LMCD_EVENT_EVICTED);
+  return true;
+}
+
+// Takes an object's key away at once. What is being read stays until its leases end; the rest is
+// free.
+// Requires: no part of it is being written.
+void Store::forget(PartId object, EventKind kind) {
+  Part& part = parts_[object];
+  report(kind, object, hot_bytes_of(object));
+  const uint64_t hash = hash_of(part);
+  if (kind == LMCD_EVENT_EVICTED) policy_.evicted(object, hash);
+  else policy_.forgotten(object);
+  part.known = 0;
+  --metrics_.objects;
+  if (part.pinned) {
+    part.pinned = 0;
+    --metrics_.pinned_objects;
+  }
+  ledger_.record(object).forgotten.store(1, std::memory_order_release);
+  part.forgotten = 1;
+  ledger_.index().erase(hash, object);
+  index_.erase(hash, object);
+  unlink_family(object);
+  if (part.leases == 0) release_extents(object);
+}
+
+// Frees the hot parts of an object that has no key any more.
+void Store::release_extents(PartId object) {
+  for (PartId id = object; id != kNoPart;) {
+    const PartId next = parts_[id].next;
+    metrics_.hot_bytes -= parts_[id].length;
+    drop_part(id);
+    id = next;
+  }
+}
+
+void Store::evict_in_background() {
+  if (options_.watermark >= 1.0) return;
+  const double arena = static_cast<double>(ledger_.header().arena_bytes);
+  const double used = arena - static_cast<double>(allocator_->free_bytes());
+  if (!evicting_) {
+    if (used <= options_.watermark * arena) return;
+    evicting_ = true;
+    evict_until_used_ = static_cast<uint64_t>(used * (1.0 - options_.ratio));
+  }
+  for (uint32_t victims = 0; victims < kVictimsPerSlice; ++victims) {
+    const uint64_t now_used = ledger_.header().arena_bytes - allocator_->free_bytes();
+    if (now_used <= evict_until_used_ || !evict_one(policy_.victim())) {
+      evicting_ = false;
+      return;
+    }
+  }
+}
+
+}  // namespace lmcd::core

@@ -1,0 +1,158 @@
+// The operator's verbs: clear, pin, list.
+
+#include <algorithm>
+#include <cstring>
+
+#include "daemon/core/store.h"
+#include "lib/ledger/racy.h"
+
+namespace lmcd::core {
+
+using ledger::State;
+using ledger::state_of;
+
+namespace {
+
+// Records one call of list() looks at.
+constexpr uint32_t kRecordsPerList = 65536;
+
+}  // namespace
+
+bool Store::matches(const Selector& selector, std::optional<TenantId> tenant,
+                    PartId object) const {
+  const Part& part = parts_[object];
+  if (selector.space_given && part.space != selector.space) return false;
+  return !selector.tenant_given || (tenant && part.tenant == *tenant);
+}
+
+// The objects that match, by their first parts.
+std::vector<PartId> Store::select(const Selector& selector) const {
+  const std::optional<TenantId> tenant = accounts_.find(selector.tenant);
+  std::vector<PartId> selected;
+  if (selector.keys.empty()) {
+    for (PartId id = 0; id < record_high_; ++id) {
+      if (is_object(id) && matches(selector, tenant, id)) selected.push_back(id);
+    }
+    return selected;
+  }
+  for (const lmcd_key_t& key : selector.keys) {
+    for (uint32_t space = 0; space < space_count(); ++space) {
+      if (selector.space_given && space != selector.space) continue;
+      const PartId id =
+          find(space, key, ledger::hash_key(key, space, ledger_.header().hash_seed));
+      if (id != kNoPart && matches(selector, tenant, id)) selected.push_back(id);
+    }
+  }
+  return selected;
+}
+
+// Whether this record is the first part of an object that can be found by its key.
+bool Store::is_object(PartId id) const {
+  const Part& part = parts_[id];
+  const State state = state_of(part.word);
+  return (state == State::kHot || state == State::kReserved) && part.first == id &&
+         !part.forgotten;
+}
+
+lmcd_cleared_t Store::clear(const Selector& selector, bool force) {
+  lmcd_cleared_t cleared{};
+  // Whose each part being written is; asked for only where keys are taken from writers.
+  const LeaseBook::Writers writers = force ? leases_.writers() : LeaseBook::Writers{};
+  for (PartId object : select(selector)) {
+    if (!is_object(object)) continue;  // its key was given twice
+    if (!force && holds(parts_[object]) != 0) {
+      ++cleared.kept;
+      continue;
+    }
+    ++cleared.objects;
+    cleared.bytes += hot_bytes_of(object);
+    ++metrics_.cleared_objects_total;
+    object = detach_writers(object, writers);
+    if (object != kNoPart) forget(object, LMCD_EVENT_CLEARED);
+  }
+  ++change_count_;
+  return cleared;
+}
+
+// Quarantines the parts of an object that are being written.
+// Returns what speaks for the rest, or kNoPart when nothing is left.
+PartId Store::detach_writers(PartId object, const LeaseBook::Writers& writers) {
+  std::vector<PartId> unwritten;
+  for (PartId id = object; id != kNoPart; id = parts_[id].next) {
+    if (state_of(parts_[id].word) == State::kReserved) unwritten.push_back(id);
+  }
+  for (PartId id : unwritten) {
+    if (id == object) object = parts_[id].next;
+    quarantine(id, writers.at(id));
+  }
+  return object;
+}
+
+uint64_t Store::pin(const Selector& selector, bool pinned) {
+  uint64_t changed = 0;
+  for (PartId object : select(selector)) {
+    Part& part = parts_[object];
+    if (!part.known || part.pinned == pinned) continue;
+    part.pinned = pinned;
+    ledger_.record(object).pinned.store(pinned, std::memory_order_relaxed);
+    if (pinned) {
+      ++metrics_.pinned_objects;
+      hold(object);
+    } else {
+      --metrics_.pinned_objects;
+      unhold(object);
+    }
+    ++changed;
+  }
+  return changed;
+}
+
+uint32_t Store::list(const Selector& selector, uint64_t* cursor, std::span<lmcd_listed_t> out) {
+  const std::optional<TenantId> tenant = accounts_.find(selector.tenant);
+  if (!selector.keys.empty()) return list_keys(selector, cursor, out);
+  uint32_t listed = 0;
+  uint64_t id = *cursor;
+  const uint64_t end = std::min<uint64_t>(record_high_, id + kRecordsPerList);
+  for (; id < end && listed < out.size(); ++id) {
+    const PartId object = static_cast<PartId>(id);
+    if (!is_object(object) || !parts_[object].known || !matches(selector, tenant, object)) continue;
+    describe(object, out[listed++]);
+  }
+  *cursor = id < record_high_ ? id : 0;
+  return listed;
+}
+
+// The cursor counts keys here.
+uint32_t Store::list_keys(const Selector& selector, uint64_t* cursor,
+                          std::span<lmcd_listed_t> out) const {
+  uint32_t listed = 0;
+  const std::vector<PartId> selected = select(selector);
+  uint64_t i = *cursor;
+  for (; i < selected.size() && listed < out.size(); ++i) {
+    if (parts_[selected[i]].known) describe(selected[i], out[listed++]);
+  }
+  *cursor = i < selected.size() ? i : 0;
+  return listed;
+}
+
+void Store::describe(PartId object, lmcd_listed_t& out) const {
+  const Part& part = parts_[object];
+  const ledger::Record& record = ledger_.record(object);
+  out = {};
+  out.key = part.key;
+  out.parent = ledger::peek(record.parent);
+  out.space = part.space;
+  out.depth = part.depth;
+  for (PartId id = object; id != kNoPart; id = parts_[id].next)
+    out.part_count += state_of(parts_[id].word) == State::kHot;
+  out.lease_count = part.leases;
+  out.pinned = part.pinned;
+  out.hits = record.hits.load(std::memory_order_relaxed);
+  out.bytes = hot_bytes_of(object);
+  const uint64_t used_ms = record.used_ms.load(std::memory_order_relaxed);
+  out.idle_ms = clock_.now_ms() - std::min(clock_.now_ms(), used_ms);
+  const std::string& salt = accounts_.at(part.tenant).salt;
+  std::memcpy(out.tenant, salt.data(), std::min(salt.size(), sizeof out.tenant - 1));
+}
+
+}  // namespace lmcd::core

@@ -1,0 +1,185 @@
+// The store's reading verbs: lookup, acquire, release, touch, renew.
+
+#include <algorithm>
+
+#include "daemon/core/store.h"
+
+namespace lmcd::core {
+
+using ledger::State;
+using ledger::state_of;
+
+namespace {
+
+// Keys worked on together, so that their cache misses overlap.
+constexpr std::size_t kWave = 16;
+
+}  // namespace
+
+void Store::lookup(uint32_t space, std::span<const lmcd_key_t> keys, lmcd_presence_t* out) {
+  metrics_.lookups_total += keys.size();
+  uint64_t hashes[kWave];
+  for (std::size_t start = 0; start < keys.size(); start += kWave) {
+    const std::size_t count = std::min(kWave, keys.size() - start);
+    for (std::size_t i = 0; i < count; ++i) {
+      hashes[i] = ledger::hash_key(keys[start + i], space, ledger_.header().hash_seed);
+      index_.prefetch(hashes[i]);
+    }
+    for (std::size_t i = 0; i < count; ++i) {
+      lmcd_presence_t& presence = out[start + i];
+      presence = {};
+      const PartId first = find(space, keys[start + i], hashes[i]);
+      if (first == kNoPart) continue;
+      uint32_t pending = 0;
+      for (PartId id = first; id != kNoPart; id = parts_[id].next) {
+        if (state_of(parts_[id].word) != State::kHot) pending |= 1u << parts_[id].part.group;
+      }
+      const uint32_t hot = parts_[first].hot_groups;
+      presence = {hot, 0, pending & ~hot, first};
+    }
+  }
+}
+
+Status Store::acquire(SessionId session, uint64_t lease_id, const AcquireRequest& request,
+                      wire::Grant* grants, Lifetime lifetime) {
+  SessionBook* book = leases_.find(session);
+  if (book == nullptr) return fault(LMCD_E_SESSION_LOST, "acquire: no such session");
+  if (lease_id == 0 || book->leases.contains(lease_id)) {
+    return fault(LMCD_E_INVALID, "acquire: lease number %llu is zero or in use",
+                 (unsigned long long)lease_id);
+  }
+  Lease lease;
+  lease.lifetime = lifetime;
+  for (std::size_t i = 0; i < request.keys.size(); ++i) {
+    const lmcd_part_t part = request.parts.size() == 1 ? request.parts[0] : request.parts[i];
+    wire::Grant& grant = grants[i];
+    grant = {};
+    grant.outcome = LMCD_ABSENT;
+    if (i + kWave < request.keys.size()) {
+      index_.prefetch(ledger::hash_key(request.keys[i + kWave], request.space,
+                                       ledger_.header().hash_seed));
+    }
+    const uint64_t hash =
+        ledger::hash_key(request.keys[i], request.space, ledger_.header().hash_seed);
+    const PartId id = find_part(find(request.space, request.keys[i], hash), part);
+    if (id == kNoPart) continue;
+    const Part& found = parts_[id];
+    if (state_of(found.word) != State::kHot) {
+      grant.outcome = LMCD_PENDING;
+      continue;
+    }
+    const ledger::Record& record = ledger_.record(id);
+    grant = {LMCD_LEASED,  id,
+             found.word,   allocator_->offset_of(found.extent),
+             found.length, record.crc32c,
+             record.has_crc};
+    lease.items.push_back({id, found.word});
+  }
+  metrics_.requested_parts_total += request.keys.size();
+  begin_read(session, *book, lease_id, std::move(lease));
+  return {};
+}
+
+Status Store::acquire_posted(SessionId session, uint64_t lease_id,
+                             std::span<const wire::Sighting> records) {
+  SessionBook* book = leases_.find(session);
+  if (book == nullptr) return fault(LMCD_E_SESSION_LOST, "acquire: no such session");
+  if (lease_id == 0 || book->leases.contains(lease_id)) {
+    return fault(LMCD_E_INVALID, "acquire: lease number %llu is zero or in use",
+                 (unsigned long long)lease_id);
+  }
+  Lease lease;
+  for (const wire::Sighting& seen : records) {
+    if (!still_hot(seen)) continue;
+    lease.items.push_back({seen.record, seen.word});
+  }
+  metrics_.requested_parts_total += records.size();
+  begin_read(session, *book, lease_id, std::move(lease));
+  return {};
+}
+
+// Whether the record is what the client saw: in bounds, hot, and not forgotten.
+bool Store::still_hot(const wire::Sighting& seen) const {
+  if (seen.record >= record_high_) return false;
+  const Part& part = parts_[seen.record];
+  return part.word == seen.word && state_of(part.word) == State::kHot &&
+         !parts_[part.first].forgotten;
+}
+
+// Books a read lease over its items and counts them as uses, the last key first, so that the root
+// of the prefix is the youngest.
+void Store::begin_read(SessionId session, SessionBook& book, uint64_t lease_id, Lease lease) {
+  if (lease.items.empty()) return;
+  for (std::size_t i = lease.items.size(); i-- > 0;) {
+    const PartId id = lease.items[i].part;
+    count_use(id);
+    lease_object(id);
+    ++metrics_.hit_parts_total;
+    metrics_.hit_bytes_total += parts_[id].length;
+  }
+  Lease& kept = book.leases.emplace(lease_id, std::move(lease)).first->second;
+  if (kept.lifetime == Lifetime::kExpires)
+    leases_.expire_at(session, lease_id, kept, clock_.now_ms() + options_.read_ttl_ms);
+  ++metrics_.read_leases;
+}
+
+void Store::count_use(PartId id) {
+  const PartId object = parts_[id].first;
+  policy_.hit(object);
+  ledger::Record& record = ledger_.record(object);
+  record.hits.store(record.hits.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+  record.used_ms.store(clock_.now_ms(), std::memory_order_relaxed);
+}
+
+Status Store::release(SessionId session, uint64_t lease_id) {
+  Lease* lease = leases_.find(session, lease_id);
+  // A lease may have ended by its time, or never held anything: both are ordinary.
+  if (lease == nullptr) return {};
+  if (lease->kind != LeaseKind::kRead) {
+    return fault(LMCD_E_INVALID, "release: lease %llu is a write lease, which ends by commit or abort",
+                 (unsigned long long)lease_id);
+  }
+  for (const LeaseItem& item : lease->items) unlease_object(item.part);
+  leases_.erase(session, lease_id);
+  --metrics_.read_leases;
+  return {};
+}
+
+void Store::touch(std::span<const wire::Sighting> records) {
+  for (std::size_t i = records.size(); i-- > 0;) {
+    if (still_hot(records[i])) count_use(records[i].record);
+  }
+}
+
+void Store::renew(SessionId session, std::span<const uint64_t> leases) {
+  const uint64_t expires_ms = clock_.now_ms() + options_.read_ttl_ms;
+  for (uint64_t id : leases) {
+    Lease* lease = leases_.find(session, id);
+    if (lease == nullptr || lease->kind != LeaseKind::kRead) continue;
+    if (lease->lifetime == Lifetime::kExpires && lease->expires_ms != expires_ms)
+      leases_.expire_at(session, id, *lease, expires_ms);
+  }
+}
+
+uint64_t Store::tick() {
+  const uint64_t now_ms = clock_.now_ms();
+  LeaseBook::Expiry due;
+  while (leases_.take_expired(now_ms, &due)) {
+    ++metrics_.expired_leases_total;
+    Lease* lease = leases_.find(due.session, due.lease);
+    if (lease->kind == LeaseKind::kRead) {
+      release(due.session, due.lease).code();
+      continue;
+    }
+    // The key goes now; the extent when the writer commits, aborts or dies.
+    const LivenessSlot slot = leases_.find(due.session)->slot;
+    for (const LeaseItem& item : lease->items) {
+      if (item.part != kNoPart && parts_[item.part].word == item.word)
+        quarantine(item.part, {slot, due.session, due.lease});
+    }
+  }
+  evict_in_background();
+  return evicting_ ? now_ms : leases_.next_expiry_ms();
+}
+
+}  // namespace lmcd::core

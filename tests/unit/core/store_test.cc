@@ -1,0 +1,307 @@
+// The life of a part, arrow by arrow: what each verb answers, what the ledger shows to readers at
+// each point, and that every byte of the arena comes back.
+#include "store_fixture.h"
+
+namespace lmcd::core {
+namespace {
+
+using Life = StoreTest;
+
+TEST_F(Life, nothing_uncommitted_is_readable) {
+  start(8);
+  auto grants = reserve(kSession, 1, {key_of(1)});
+  EXPECT_EQ(grants[0].outcome, LMCD_RESERVED);
+  EXPECT_EQ(lookup(key_of(1)).hot, 0u);
+  EXPECT_EQ(lookup(key_of(1)).pending, 1u);
+  EXPECT_EQ(acquire(kOther, 1, {key_of(1)})[0].outcome, LMCD_PENDING);
+
+  ASSERT_TRUE(store_->commit(kSession, 1, {}, {}).ok());
+  EXPECT_EQ(lookup(key_of(1)).hot, 1u);
+  auto leased = acquire(kOther, 2, {key_of(1)});
+  EXPECT_EQ(leased[0].outcome, LMCD_LEASED);
+  EXPECT_EQ(leased[0].offset, grants[0].offset);
+  EXPECT_TRUE(holds(leased[0], leased[0].word));
+}
+
+TEST_F(Life, a_second_writer_is_told_who_is_first) {
+  start(8);
+  reserve(kSession, 1, {key_of(1)});
+  EXPECT_EQ(reserve(kOther, 1, {key_of(1)})[0].outcome, LMCD_PENDING);
+  store_->commit(kSession, 1, {}, {}).code();
+  EXPECT_EQ(reserve(kOther, 2, {key_of(1)})[0].outcome, LMCD_EXISTS);
+}
+
+TEST_F(Life, abort_gives_everything_back) {
+  start(8);
+  reserve(kSession, 1, keys_of(1, 5));
+  EXPECT_EQ(free_extents(), 3u);
+  ASSERT_TRUE(store_->abort(kSession, 1).ok());
+  EXPECT_EQ(free_extents(), 8u);
+  EXPECT_EQ(lookup(key_of(1)).pending, 0u);
+  EXPECT_EQ(store_->commit(kSession, 1, {}, {}).code(), LMCD_E_LEASE_LOST);
+}
+
+TEST_F(Life, items_can_be_committed_one_by_one) {
+  start(8);
+  reserve(kSession, 1, keys_of(1, 3));
+  const uint32_t second = 1;
+  const uint32_t crc = 77;
+  ASSERT_TRUE(store_->commit(kSession, 1, {&second, 1}, {&crc, 1}).ok());
+  EXPECT_EQ(lookup(key_of(1)).hot, 0u);
+  EXPECT_EQ(lookup(key_of(2)).hot, 1u);
+  auto leased = acquire(kSession, 9, {key_of(2)});
+  EXPECT_EQ(leased[0].has_crc, 1u);
+  EXPECT_EQ(leased[0].crc32c, 77u);
+  ASSERT_TRUE(store_->abort(kSession, 1).ok());
+  EXPECT_EQ(free_extents(), 7u);
+}
+
+TEST_F(Life, a_full_arena_forgets_the_oldest_and_readers_notice) {
+  start(4);
+  for (uint64_t n = 1; n <= 4; ++n) put(n, {key_of(n)});
+  auto seen = acquire(kOther, 1, {key_of(1)});
+  store_->release(kOther, 1).code();
+  put(5, {key_of(5)});  // key 2 is the oldest now
+  EXPECT_EQ(lookup(key_of(2)).hot, 0u);
+  EXPECT_TRUE(holds(seen[0], seen[0].word));
+  put(6, {key_of(6)});
+  put(7, {key_of(7)});
+  put(8, {key_of(8)});
+  EXPECT_FALSE(holds(seen[0], seen[0].word));
+  EXPECT_EQ(store_->metrics().evicted_objects_total, 4u);
+  EXPECT_EQ(events_.events.back().kind, LMCD_EVENT_COMMITTED);
+}
+
+TEST_F(Life, leased_and_pinned_objects_are_not_evicted) {
+  start(2);
+  put(1, {key_of(1)});
+  put(2, {key_of(2)});
+  acquire(kOther, 1, {key_of(1)});
+  const lmcd_key_t pinned = key_of(2);
+  EXPECT_EQ(store_->pin({.keys = {&pinned, 1}}, true), 1u);
+  EXPECT_EQ(reserve(kSession, 3, {key_of(3)})[0].outcome, LMCD_NO_SPACE);
+  store_->release(kOther, 1).code();
+  EXPECT_EQ(reserve(kSession, 4, {key_of(3)})[0].outcome, LMCD_RESERVED);
+  EXPECT_EQ(lookup(key_of(2)).hot, 1u);
+}
+
+TEST_F(Life, a_batch_does_not_evict_its_own_prefix) {
+  start(4);
+  put(1, keys_of(1, 3));
+  auto grants = reserve(kSession, 2, keys_of(1, 6));
+  EXPECT_EQ(grants[2].outcome, LMCD_EXISTS);
+  EXPECT_EQ(grants[3].outcome, LMCD_RESERVED);
+  EXPECT_EQ(grants[4].outcome, LMCD_NO_SPACE);
+  EXPECT_EQ(grants[5].outcome, LMCD_NO_SPACE);
+  EXPECT_EQ(lookup(key_of(1)).hot, 1u);
+}
+
+TEST_F(Life, a_lost_writer_leaves_a_quarantine_until_it_is_proved_dead) {
+  start(4);
+  auto grants = reserve(kSession, 1, keys_of(1, 2));
+  store_->close_session(kSession);
+  EXPECT_EQ(lookup(key_of(1)).pending, 0u);
+  EXPECT_EQ(free_extents(), 2u);
+  EXPECT_EQ(store_->snapshot().quarantined_parts, 2u);
+  auto second = reserve(kOther, 1, keys_of(1, 2));
+  EXPECT_EQ(second[0].outcome, LMCD_RESERVED);
+  EXPECT_NE(second[0].offset, grants[0].offset);
+  EXPECT_EQ(store_->writer_dead(2), 0u);
+  EXPECT_EQ(store_->writer_dead(1), 2u);
+  store_->abort(kOther, 1).code();
+  EXPECT_EQ(free_extents(), 4u);
+  EXPECT_EQ(store_->snapshot().quarantined_bytes, 0u);
+}
+
+TEST_F(Life, a_writer_past_its_time_loses_the_key_but_keeps_the_extent) {
+  start(4, {.write_ttl_ms = 1000});
+  reserve(kSession, 1, {key_of(1)});
+  clock_.advance_ms(1000);
+  store_->tick();
+  EXPECT_EQ(lookup(key_of(1)).pending, 0u);
+  EXPECT_EQ(free_extents(), 3u);
+  reserve(kOther, 1, {key_of(1)});
+  store_->commit(kOther, 1, {}, {}).code();
+  // The late writer does not overwrite, and its word that it is done frees its extent.
+  EXPECT_EQ(store_->commit(kSession, 1, {}, {}).code(), LMCD_E_LEASE_LOST);
+  EXPECT_EQ(free_extents(), 3u);
+  EXPECT_EQ(store_->snapshot().quarantined_parts, 0u);
+}
+
+TEST_F(Life, a_process_can_say_that_it_stopped_writing_for_a_lost_session) {
+  start(4);
+  reserve(kSession, 7, {key_of(1)});
+  reserve(kSession, 8, {key_of(2)});
+  store_->close_session(kSession);
+  const uint64_t lease = 7;
+  EXPECT_EQ(store_->writer_stopped(kOther, 1, {&lease, 1}), 0u);
+  EXPECT_EQ(store_->writer_stopped(kSession, 2, {&lease, 1}), 0u);
+  EXPECT_EQ(store_->writer_stopped(kSession, 1, {&lease, 1}), 1u);
+  EXPECT_EQ(store_->snapshot().quarantined_parts, 1u);
+}
+
+TEST_F(Life, a_read_lease_past_its_time_lets_go) {
+  start(1, {.read_ttl_ms = 500});
+  put(1, {key_of(1)});
+  auto leased = acquire(kOther, 1, {key_of(1)});
+  clock_.advance_ms(400);
+  const uint64_t lease = 1;
+  store_->renew(kOther, {&lease, 1});
+  clock_.advance_ms(400);
+  store_->tick();
+  EXPECT_EQ(reserve(kSession, 2, {key_of(2)})[0].outcome, LMCD_NO_SPACE);
+  clock_.advance_ms(100);
+  store_->tick();
+  EXPECT_EQ(reserve(kSession, 3, {key_of(2)})[0].outcome, LMCD_RESERVED);
+  EXPECT_FALSE(holds(leased[0], leased[0].word));
+  EXPECT_TRUE(store_->release(kOther, 1).ok());
+}
+
+TEST_F(Life, a_posted_acquire_leases_only_what_is_still_there) {
+  start(2);
+  put(1, {key_of(1)});
+  auto seen = acquire(kOther, 1, {key_of(1)});
+  store_->release(kOther, 1).code();
+  const wire::Sighting sightings[] = {{seen[0].record, 0, seen[0].word},
+                                      {seen[0].record, 0, seen[0].word + 256},
+                                      {4'000'000, 0, seen[0].word}};
+  ASSERT_TRUE(store_->acquire_posted(kOther, 2, sightings).ok());
+  EXPECT_EQ(store_->metrics().leased_objects, 1u);
+  put(2, {key_of(2)});
+  EXPECT_EQ(reserve(kSession, 3, keys_of(3, 2))[1].outcome, LMCD_NO_SPACE);
+  EXPECT_EQ(lookup(key_of(1)).hot, 1u);
+}
+
+TEST_F(Life, an_object_is_hot_in_a_group_when_every_rank_has_committed) {
+  start(16);
+  space_ = open_space(2, 2);
+  put(1, {key_of(1)}, {0, 0});
+  EXPECT_EQ(lookup(key_of(1)).hot, 0u);
+  put(2, {key_of(1)}, {1, 0});
+  EXPECT_EQ(lookup(key_of(1)).hot, 1u);
+  put(3, {key_of(1)}, {0, 1});
+  put(4, {key_of(1)}, {1, 1});
+  EXPECT_EQ(lookup(key_of(1)).hot, 3u);
+  EXPECT_EQ(acquire(kOther, 1, {key_of(1)}, {1, 1})[0].outcome, LMCD_LEASED);
+  EXPECT_EQ(store_->metrics().objects, 1u);
+}
+
+TEST_F(Life, the_first_part_can_be_lost_while_others_stay) {
+  start(16);
+  space_ = open_space(2, 1);
+  reserve(kSession, 1, {key_of(1)}, {0, 0});
+  reserve(kOther, 1, {key_of(1)}, {1, 0});
+  store_->commit(kOther, 1, {}, {}).code();
+  store_->abort(kSession, 1).code();
+  EXPECT_EQ(acquire(kOther, 2, {key_of(1)}, {1, 0})[0].outcome, LMCD_LEASED);
+  EXPECT_EQ(acquire(kOther, 3, {key_of(1)}, {0, 0})[0].outcome, LMCD_ABSENT);
+  store_->release(kOther, 2).code();
+  put(2, {key_of(1)}, {0, 0});
+  EXPECT_EQ(lookup(key_of(1)).hot, 1u);
+  store_->clear({}, false);
+  EXPECT_EQ(free_extents(), 16u);
+}
+
+TEST_F(Life, clear_keeps_what_is_in_use_unless_forced) {
+  start(8);
+  put(1, keys_of(1, 3));
+  auto leased = acquire(kOther, 1, {key_of(1)});
+  reserve(kSession, 2, {key_of(9)});
+  lmcd_cleared_t gentle = store_->clear({}, false);
+  EXPECT_EQ(gentle.objects, 2u);
+  EXPECT_EQ(gentle.kept, 2u);
+  lmcd_cleared_t forced = store_->clear({}, true);
+  EXPECT_EQ(forced.objects, 2u);
+  EXPECT_EQ(lookup(key_of(1)).hot, 0u);
+  // The reader goes on with its bytes; they are free when it is done.
+  EXPECT_TRUE(holds(leased[0], leased[0].word));
+  EXPECT_EQ(free_extents(), 6u);
+  store_->release(kOther, 1).code();
+  EXPECT_FALSE(holds(leased[0], leased[0].word));
+  store_->abort(kSession, 2).code();
+  EXPECT_EQ(free_extents(), 8u);
+}
+
+TEST_F(Life, a_restart_keeps_what_is_hot_and_rests_what_was_written) {
+  start(8);
+  put(1, keys_of(1, 3));
+  auto leased = acquire(kOther, 5, {key_of(2)});
+  const lmcd_key_t pinned = key_of(3);
+  store_->pin({.keys = {&pinned, 1}}, true);
+  reserve(kSession, 6, {key_of(9)}, {}, kAlign, "salt");
+  Adopted found = restart();
+  EXPECT_EQ(found.objects, 3u);
+  EXPECT_EQ(found.quarantined, 1u);
+  EXPECT_EQ(found.rejected, 0u);
+  EXPECT_TRUE(holds(leased[0], leased[0].word)) << "a living reader is not disturbed";
+  EXPECT_EQ(lookup(key_of(1)).hot, 1u);
+  EXPECT_EQ(lookup(key_of(9)).pending, 0u);
+  EXPECT_EQ(store_->snapshot().pinned_objects, 1u);
+  EXPECT_EQ(free_extents(), 4u);
+  const uint64_t lease = 6;
+  EXPECT_EQ(store_->writer_stopped(kSession, 1, {&lease, 1}), 1u);
+  EXPECT_EQ(free_extents(), 5u);
+  store_->clear({}, true);
+  EXPECT_EQ(free_extents(), 8u);
+}
+
+TEST_F(Life, a_forgotten_object_does_not_come_back_with_a_restart) {
+  start(8);
+  put(1, keys_of(1, 2));
+  acquire(kOther, 1, keys_of(1, 2));
+  store_->clear({}, true);
+  Adopted found = restart();
+  EXPECT_EQ(found.objects, 0u);
+  EXPECT_EQ(free_extents(), 8u);
+}
+
+TEST_F(Life, quotas_bound_a_tenant_and_nobody_else) {
+  start(8);
+  ASSERT_TRUE(store_->accounts().set_quota("small", 2 * kAlign).ok());
+  auto grants = reserve(kSession, 1, keys_of(1, 3), {}, kAlign, "small");
+  EXPECT_EQ(grants[1].outcome, LMCD_RESERVED);
+  EXPECT_EQ(grants[2].outcome, LMCD_REFUSED);
+  EXPECT_EQ(reserve(kOther, 1, keys_of(10, 4))[3].outcome, LMCD_RESERVED);
+}
+
+TEST_F(Life, a_session_limit_counts_quarantine_too) {
+  start(8, {.write_ttl_ms = 10, .session_bytes = 2 * kAlign});
+  reserve(kSession, 1, keys_of(1, 2));
+  clock_.advance_ms(10);
+  store_->tick();
+  EXPECT_EQ(reserve(kSession, 2, {key_of(5)})[0].outcome, LMCD_REFUSED);
+  store_->abort(kSession, 1).code();
+  EXPECT_EQ(reserve(kSession, 3, {key_of(5)})[0].outcome, LMCD_RESERVED);
+}
+
+TEST_F(Life, records_are_a_limit_like_bytes) {
+  start(100, {}, 4);
+  for (uint64_t n = 1; n <= 6; ++n) put(n, {key_of(n)});
+  EXPECT_EQ(store_->snapshot().objects, 4u);
+  EXPECT_EQ(lookup(key_of(6)).hot, 1u);
+}
+
+TEST_F(Life, background_eviction_goes_from_watermark_to_target) {
+  start(10, {.watermark = 0.8, .ratio = 0.5});
+  put(1, keys_of(1, 8));
+  store_->tick();
+  EXPECT_EQ(free_extents(), 2u);
+  put(2, {key_of(50)});
+  store_->tick();
+  EXPECT_EQ(free_extents(), 6u);
+}
+
+TEST_F(Life, objects_are_listed_once_each) {
+  start(40);
+  put(1, keys_of(1, 10));
+  std::vector<lmcd_listed_t> page(4);
+  uint64_t cursor = 0;
+  uint32_t listed = 0;
+  do {
+    listed += store_->list({}, &cursor, page);
+  } while (cursor != 0);
+  EXPECT_EQ(listed, 10u);
+}
+
+}  // namespace
+}  // namespace lmcd::core
