@@ -1,6 +1,6 @@
 // The life of a part, arrow by arrow: what each verb answers, what the ledger shows to readers at
 // each point, and that every byte of the arena comes back.
-#include "store_fixture.h"
+#include "tests/unit/core/store_fixture.h"
 
 namespace lmcd::core {
 namespace {
