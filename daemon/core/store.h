@@ -144,6 +144,8 @@ class Store {
   // as a failed validation.
   Status acquire_posted(SessionId session, uint64_t lease,
                         std::span<const wire::Sighting> records);
+  // Whether the record is what the client saw: in bounds, hot, and not forgotten.
+  bool readable(const wire::Sighting& seen) const;
   Status release(SessionId session, uint64_t lease);
   void touch(std::span<const wire::Sighting> records);
   void renew(SessionId session, std::span<const uint64_t> leases);
@@ -216,7 +218,6 @@ class Store {
   void refresh_ancestors(PartId object);
 
   // store_retrieve.cc: uses
-  bool still_hot(const wire::Sighting& seen) const;
   void begin_read(SessionId session, SessionBook& book, uint64_t lease_id, Lease lease);
   void count_use(PartId id);
 

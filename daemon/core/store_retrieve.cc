@@ -90,7 +90,7 @@ Status Store::acquire_posted(SessionId session, uint64_t lease_id,
   }
   Lease lease;
   for (const wire::Sighting& seen : records) {
-    if (!still_hot(seen)) continue;
+    if (!readable(seen)) continue;
     lease.items.push_back({seen.record, seen.word});
   }
   metrics_.requested_parts_total += records.size();
@@ -98,8 +98,7 @@ Status Store::acquire_posted(SessionId session, uint64_t lease_id,
   return {};
 }
 
-// Whether the record is what the client saw: in bounds, hot, and not forgotten.
-bool Store::still_hot(const wire::Sighting& seen) const {
+bool Store::readable(const wire::Sighting& seen) const {
   if (seen.record >= record_high_) return false;
   const Part& part = parts_[seen.record];
   return part.word == seen.word && state_of(part.word) == State::kHot &&
@@ -147,7 +146,7 @@ Status Store::release(SessionId session, uint64_t lease_id) {
 
 void Store::touch(std::span<const wire::Sighting> records) {
   for (std::size_t i = records.size(); i-- > 0;) {
-    if (still_hot(records[i])) count_use(records[i].record);
+    if (readable(records[i])) count_use(records[i].record);
   }
 }
 
