@@ -17,6 +17,7 @@ def test_no_line_is_longer_than_100_characters() -> None:
     wrong = [
         f"{name}:{number}: {len(line)} characters"
         for name in sources(*CPP, *PYTHON)
+        if not name.endswith(".def")  # a table reads better with one row a line
         for number, line in enumerate(text_of(name).split("\n"), 1)
         if len(line) > LINE_CHARACTERS and not excused(name, number, "line")
     ]

@@ -78,8 +78,9 @@ def test_only_the_configuration_reads_the_environment() -> None:
 
 
 def test_only_one_python_module_touches_the_extension() -> None:
-    pattern = re.compile(r"^\s*(?:import cffi|from cffi|from lmcd\._native|import lmcd\._native)",
-                         re.MULTILINE)
+    pattern = re.compile(
+        r"^\s*(?:import cffi|from cffi|from lmcd\._native|import lmcd\._native)", re.MULTILINE
+    )
     names = [
         name
         for name in sources(*PYTHON, under=("bindings/python/lmcd/",))
@@ -108,16 +109,20 @@ def test_no_name_is_an_empty_word() -> None:
         hits = matches(name, code_of(name), EMPTY_NAME, "name")
         wrong += [hit for hit in hits if hit.rpartition(" ")[2] not in STANDARD_NAMES]
     for name in sources(*PYTHON):
-        wrong += [f"{name}:{at}: {word}" for at, word in python_names(name)
-                  if EMPTY_NAME.fullmatch(word)]
+        wrong += [
+            f"{name}:{at}: {word}" for at, word in python_names(name) if EMPTY_NAME.fullmatch(word)
+        ]
     assert not wrong, "\n".join(wrong)
 
 
 def everything() -> list[str]:
     """Return every file that people write."""
     plain = [name for name in files() if "." not in name.rpartition("/")[2]]
-    return [name for name in [*sources(*CPP, *PYTHON, *OTHERS), *plain] if name not in SPELLED_OUT
-            and not name.startswith("tests/fuzz/corpus/")]
+    return [
+        name
+        for name in [*sources(*CPP, *PYTHON, *OTHERS), *plain]
+        if name not in SPELLED_OUT and not name.startswith("tests/fuzz/corpus/")
+    ]
 
 
 def test_nothing_is_marked_unfinished() -> None:

@@ -17,6 +17,8 @@ CPP = (".h", ".cc", ".c", ".cu", ".cuh", ".def")
 PYTHON = (".py",)
 OTHERS = (".md", ".txt", ".cmake", ".in", ".toml", ".json", ".yaml", ".yml", ".sh", ".service")
 
+NOT_OURS = re.compile(r"\.(?!ci$).*|build|dist|__pycache__|.*\.egg-info")
+
 # Comments and literals of C and C++, longest form first. An apostrophe after a digit separates
 # thousands and opens no literal.
 _CPP_OPAQUE = re.compile(
@@ -30,13 +32,7 @@ def files() -> tuple[str, ...]:
     """Return every file that is not built, cached or installed, relative to the root."""
     found: list[str] = []
     for directory, folders, names in os.walk(ROOT):
-        folders[:] = [
-            folder
-            for folder in folders
-            if folder == ".ci"
-            or not folder.startswith((".", "build", "dist", "__pycache__"))
-            and not folder.endswith(".egg-info")
-        ]
+        folders[:] = [folder for folder in folders if not NOT_OURS.fullmatch(folder)]
         here = pathlib.Path(directory).relative_to(ROOT)
         found += [(here / name).as_posix() for name in names]
     return tuple(sorted(found))
