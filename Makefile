@@ -59,7 +59,7 @@ tsan: ## the same under ThreadSanitizer
 
 fuzz: ## fuzz every decoder, FUZZ_SECONDS in all
 	$(call prepare,base check,base)
-	@tools/build fuzz
+	@tools/build fuzz lmcd_fuzzers
 	@tools/fuzz $(FUZZ_SECONDS)
 
 abi: ## the header as C99, C11 and C++20, struct layout, exported symbols

@@ -48,6 +48,9 @@ function(lmcd_bench name)
   target_link_libraries(${name} PRIVATE lmcd_flags ${arg_LINKS})
 endfunction()
 
+# All fuzz targets, so that they can be built without the rest.
+add_custom_target(lmcd_fuzzers)
+
 # lmcd_fuzz(<name> SOURCES a_fuzz.cc ... [LINKS lmcd_wire ...])
 # makes a program of LLVMFuzzerTestOneInput. With LMCD_FUZZ it fuzzes (tools/fuzz runs it);
 # without, it replays tests/fuzz/corpus/<name> as an ordinary test, so that what once crashed
@@ -65,4 +68,5 @@ function(lmcd_fuzz name)
     set_tests_properties(${name} PROPERTIES LABELS fuzz TIMEOUT 120)
   endif()
   target_link_libraries(${name} PRIVATE lmcd_flags ${arg_LINKS})
+  add_dependencies(lmcd_fuzzers ${name})
 endfunction()
