@@ -46,6 +46,8 @@ def main() -> None:
     includes = [*HEADERS, *(str(source.relative_to(ROOT)) for source in sources)]
     ffi.set_source("lmcd._native", "".join(f'#include "{name}"\n' for name in includes))
     ffi.emit_c_code(sys.argv[1])
+    # cffi leaves a file alone whose text is right; the build needs it newer than the headers.
+    pathlib.Path(sys.argv[1]).touch()
 
 
 if __name__ == "__main__":
