@@ -7,7 +7,7 @@
 #   SETUP=skip       trust that everything is installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test bench check tidy asan tsan fuzz abi slow lint fmt clean
+.PHONY: help setup build demo test bench check tidy asan tsan fuzz abi slow lint fmt docs clean
 
 FUZZ_SECONDS ?= 60
 VENV := .venv/bin
@@ -80,6 +80,9 @@ fmt: ## format C, C++ and Python
 	$(call prepare,base check,base lint)
 	@git ls-files '*.h' '*.cc' '*.c' '*.cu' | xargs -r clang-format-16 -i
 	@$(VENV)/ruff format -q .
+
+docs: build ## write the pages of options and metrics from the code's tables
+	@$(VENV)/python tools/write_tables.py
 
 clean: ## remove what was built; .venv stays
 	@rm -rf build bench/results.json
