@@ -9,6 +9,9 @@ target_compile_options(lmcd_flags INTERFACE
   -Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion -Wno-missing-field-initializers
   $<$<COMPILE_LANGUAGE:CXX>:-Wnon-virtual-dtor;-fno-rtti>)
 target_link_libraries(lmcd_flags INTERFACE Threads::Threads)
+if(LMCD_SYNC_POINTS)
+  target_compile_definitions(lmcd_flags INTERFACE LMCD_SYNC_POINTS)
+endif()
 if(LMCD_SANITIZE)
   target_compile_options(lmcd_flags INTERFACE
     -fsanitize=${LMCD_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer -g)
