@@ -71,7 +71,7 @@ class Copies {
 
   // Maps the memory behind `memory`. Returns the number of the segment, 1 or more.
   // Faults: LMCD_E_INVALID, LMCD_E_LIMIT, LMCD_E_NO_MEMORY, LMCD_E_IO, LMCD_E_UNSUPPORTED.
-  virtual Result<uint32_t> open_segment(core::SessionId session, Fd memory,
+  virtual Result<uint32_t> open_segment(core::SessionId session, FileDescriptor memory,
                                         const SegmentLayout& layout) = 0;
   // Cancels what is in flight there and calls `done` when nothing touches the segment.
   // Faults: LMCD_E_NOT_FOUND, and `done` is not called.
