@@ -71,19 +71,35 @@ bool Store::is_object(PartId id) const {
 
 void Store::clear_step(const Selector& selector, bool force, uint64_t* cursor,
                        lmcd_cleared_t* cleared) {
+  // Whose each part being written is; asked for only where keys are taken from writers.
+  const LeaseBook::Writers writers = force ? leases_.writers() : LeaseBook::Writers{};
   for (PartId object : select_step(selector, cursor, kChangesPerStep)) {
     if (!is_object(object)) continue;  // its key was given twice
-    const Part& part = parts_[object];
-    if (!force && holds(part) != 0) {
+    if (!force && holds(parts_[object]) != 0) {
       ++cleared->kept;
       continue;
     }
     ++cleared->objects;
     cleared->bytes += hot_bytes_of(object);
     ++metrics_.cleared_objects_total;
-    forget(object, LMCD_EVENT_CLEARED);
+    object = detach_writers(object, writers);
+    if (object != kNoPart) forget(object, LMCD_EVENT_CLEARED);
   }
   ++change_count_;
+}
+
+// Quarantines the parts of an object that are being written.
+// Returns what speaks for the rest, or kNoPart when nothing is left.
+PartId Store::detach_writers(PartId object, const LeaseBook::Writers& writers) {
+  std::vector<PartId> unwritten;
+  for (PartId id = object; id != kNoPart; id = parts_[id].next) {
+    if (state_of(parts_[id].word) == State::kReserved) unwritten.push_back(id);
+  }
+  for (PartId id : unwritten) {
+    if (id == object) object = parts_[id].next;
+    quarantine(id, writers.at(id));
+  }
+  return object;
 }
 
 lmcd_cleared_t Store::clear(const Selector& selector, bool force) {
