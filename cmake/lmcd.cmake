@@ -9,8 +9,12 @@ target_compile_options(lmcd_flags INTERFACE
   -Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion -Wno-missing-field-initializers
   $<$<COMPILE_LANGUAGE:CXX>:-Wnon-virtual-dtor;-fno-rtti>)
 target_link_libraries(lmcd_flags INTERFACE Threads::Threads)
+if(LMCD_SYNC_POINTS)
+  target_compile_definitions(lmcd_flags INTERFACE LMCD_SYNC_POINTS)
+endif()
 if(LMCD_SANITIZE)
-  target_compile_options(lmcd_flags INTERFACE -fsanitize=${LMCD_SANITIZE} -fno-omit-frame-pointer -g)
+  target_compile_options(lmcd_flags INTERFACE
+    -fsanitize=${LMCD_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer -g)
   target_link_options(lmcd_flags INTERFACE -fsanitize=${LMCD_SANITIZE})
 endif()
 
@@ -33,6 +37,9 @@ function(lmcd_test name)
   if(NOT arg_TIMEOUT)
     set(arg_TIMEOUT 120)
   endif()
+  if(LMCD_SANITIZE)
+    math(EXPR arg_TIMEOUT "${arg_TIMEOUT} * 5")
+  endif()
   add_test(NAME ${name} COMMAND ${name})
   set_tests_properties(${name} PROPERTIES LABELS "${arg_LABELS}" TIMEOUT ${arg_TIMEOUT} SKIP_RETURN_CODE 77)
 endfunction()
@@ -42,4 +49,27 @@ function(lmcd_bench name)
   cmake_parse_arguments(arg "" "" "SOURCES;LINKS" ${ARGN})
   add_executable(${name} ${arg_SOURCES})
   target_link_libraries(${name} PRIVATE lmcd_flags ${arg_LINKS})
+endfunction()
+
+# All fuzz targets, so that they can be built without the rest.
+add_custom_target(lmcd_fuzzers)
+
+# lmcd_fuzz(<name> SOURCES a_fuzz.cc ... [LINKS lmcd_wire ...])
+# makes a program of LLVMFuzzerTestOneInput. With LMCD_FUZZ it fuzzes (tools/fuzz runs it);
+# without, it replays tests/fuzz/corpus/<name> as an ordinary test, so that what once crashed
+# stays a case of every build.
+function(lmcd_fuzz name)
+  cmake_parse_arguments(arg "" "" "SOURCES;LINKS" ${ARGN})
+  set(corpus ${CMAKE_SOURCE_DIR}/tests/fuzz/corpus/${name})
+  if(LMCD_FUZZ)
+    add_executable(${name} ${arg_SOURCES})
+    target_link_options(${name} PRIVATE -fsanitize=fuzzer)
+    set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/fuzz)
+  else()
+    add_executable(${name} ${arg_SOURCES} ${CMAKE_SOURCE_DIR}/tests/fuzz/replay.cc)
+    add_test(NAME ${name} COMMAND ${name} ${corpus})
+    set_tests_properties(${name} PROPERTIES LABELS fuzz TIMEOUT 120)
+  endif()
+  target_link_libraries(${name} PRIVATE lmcd_flags ${arg_LINKS})
+  add_dependencies(lmcd_fuzzers ${name})
 endfunction()

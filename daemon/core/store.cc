@@ -85,6 +85,11 @@ void Store::close_session(SessionId session) {
   leases_.close(session);
 }
 
+SessionUse Store::use_of(SessionId session) {
+  const SessionBook* book = leases_.find(session);
+  return book == nullptr ? SessionUse{} : SessionUse{book->leases.size(), book->held_bytes};
+}
+
 // -- Parts and objects ---------------------------------------------------------------------
 
 uint64_t Store::hash_of(const Part& part) const {

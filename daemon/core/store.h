@@ -55,6 +55,12 @@ struct Adopted {
   uint64_t rejected = 0;  // records that broke a rule
 };
 
+// What a session holds.
+struct SessionUse {
+  uint64_t leases = 0;
+  uint64_t held_bytes = 0;  // being written, or quarantined after it
+};
+
 struct ReserveRequest {
   uint32_t space = 0;
   std::string_view tenant;
@@ -107,11 +113,14 @@ class Store {
   void open_session(SessionId session, LivenessSlot slot);
   // Drops its read leases. What it was writing is quarantined.
   void close_session(SessionId session);
+  SessionUse use_of(SessionId session);
   // Calls visitor(slot) once for each liveness slot that owns quarantined extents.
   template <typename Visitor>
   void for_each_quarantined_slot(Visitor&& visitor) const {
     for (const auto& [slot, parts] : quarantine_.by_slot()) visitor(slot);
   }
+  bool has_quarantine(LivenessSlot slot) const { return quarantine_.by_slot().contains(slot); }
+  std::size_t quarantine_size() const { return quarantine_.size(); }
   // The process that held this liveness slot is gone: what it had in quarantine is free.
   // Returns the number of extents.
   uint64_t writer_dead(LivenessSlot slot);
@@ -146,16 +155,26 @@ class Store {
                         std::span<const wire::Sighting> records);
   // Whether the record is what the client saw: in bounds, hot, and not forgotten.
   bool readable(const wire::Sighting& seen) const;
+  // The first item from `from` on whose part is being written now; the number of items if none is.
+  std::size_t first_pending(const AcquireRequest& request, std::size_t from) const;
   Status release(SessionId session, uint64_t lease);
   void touch(std::span<const wire::Sighting> records);
   void renew(SessionId session, std::span<const uint64_t> leases);
 
   // -- Operator --------------------------------------------------------------------------
 
+  // The verbs over many objects go in steps: *cursor is 0 at first and 0 again after the last step,
+  // and a step looks at a bounded number of records. Objects that come or go between two steps may
+  // be missed, none is met twice.
+  //
+  // Forgets what matches, or counts it as kept, and adds to *cleared.
+  void clear_step(const Selector& selector, bool force, uint64_t* cursor, lmcd_cleared_t* cleared);
+  // Returns how many objects changed.
+  uint64_t pin_step(const Selector& selector, bool pinned, uint64_t* cursor);
+  // All steps at once.
   lmcd_cleared_t clear(const Selector& selector, bool force);
   uint64_t pin(const Selector& selector, bool pinned);
-  // Fills `out` with objects from *cursor on; *cursor is 0 after the last. Looks at a bounded number
-  // of records a call, so `out` may come back short with *cursor not 0.
+  // Fills `out` with what matches; it may come back short before the last step.
   uint32_t list(const Selector& selector, uint64_t* cursor, std::span<lmcd_listed_t> out);
   Accounts& accounts() { return accounts_; }
   // Counters as they stand, gauges filled in.
@@ -231,11 +250,12 @@ class Store {
 
   // store_operate.cc: operator's verbs
   bool matches(const Selector& selector, std::optional<TenantId> tenant, PartId object) const;
-  std::vector<PartId> select(const Selector& selector) const;
+  std::vector<PartId> select_step(const Selector& selector, uint64_t* cursor,
+                                  std::size_t most) const;
+  std::vector<PartId> select_keys(const Selector& selector, std::optional<TenantId> tenant,
+                                  uint64_t* cursor, std::size_t most) const;
   bool is_object(PartId id) const;
   PartId detach_writers(PartId object, const LeaseBook::Writers& writers);
-  uint32_t list_keys(const Selector& selector, uint64_t* cursor,
-                     std::span<lmcd_listed_t> out) const;
   void describe(PartId object, lmcd_listed_t& out) const;
 
   // store_adopt.cc: a warm start

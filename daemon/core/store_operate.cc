@@ -13,8 +13,9 @@ using ledger::state_of;
 
 namespace {
 
-// Records one call of list() looks at.
-constexpr uint32_t kRecordsPerList = 65536;
+// What one step looks at, and changes.
+constexpr uint32_t kLooksPerStep = 65536;
+constexpr std::size_t kChangesPerStep = 2048;
 
 }  // namespace
 
@@ -25,24 +26,38 @@ bool Store::matches(const Selector& selector, std::optional<TenantId> tenant,
   return !selector.tenant_given || (tenant && part.tenant == *tenant);
 }
 
-// The objects that match, by their first parts.
-std::vector<PartId> Store::select(const Selector& selector) const {
+// Up to `most` objects that match, by their first parts, from *cursor on; it counts records here.
+std::vector<PartId> Store::select_step(const Selector& selector, uint64_t* cursor,
+                                       std::size_t most) const {
   const std::optional<TenantId> tenant = accounts_.find(selector.tenant);
+  if (!selector.keys.empty()) return select_keys(selector, tenant, cursor, most);
   std::vector<PartId> selected;
-  if (selector.keys.empty()) {
-    for (PartId id = 0; id < record_high_; ++id) {
-      if (is_object(id) && matches(selector, tenant, id)) selected.push_back(id);
-    }
-    return selected;
+  uint64_t id = *cursor;
+  const uint64_t end = std::min<uint64_t>(record_high_, id + kLooksPerStep);
+  for (; id < end && selected.size() < most; ++id) {
+    const PartId object = static_cast<PartId>(id);
+    if (is_object(object) && matches(selector, tenant, object)) selected.push_back(object);
   }
-  for (const lmcd_key_t& key : selector.keys) {
-    for (uint32_t space = 0; space < space_count(); ++space) {
-      if (selector.space_given && space != selector.space) continue;
-      const PartId id =
-          find(space, key, ledger::hash_key(key, space, ledger_.header().hash_seed));
-      if (id != kNoPart && matches(selector, tenant, id)) selected.push_back(id);
-    }
+  *cursor = id < record_high_ ? id : 0;
+  return selected;
+}
+
+// The same where keys are given: *cursor counts pairs of a key and a namespace it may be in.
+std::vector<PartId> Store::select_keys(const Selector& selector, std::optional<TenantId> tenant,
+                                       uint64_t* cursor, std::size_t most) const {
+  const uint64_t spaces = selector.space_given ? 1 : space_count();
+  const uint64_t pairs = selector.keys.size() * spaces;
+  std::vector<PartId> selected;
+  uint64_t pair = *cursor;
+  const uint64_t end = std::min(pairs, pair + kLooksPerStep);
+  for (; pair < end && selected.size() < most; ++pair) {
+    const lmcd_key_t& key = selector.keys[pair / spaces];
+    const uint32_t space =
+        selector.space_given ? selector.space : static_cast<uint32_t>(pair % spaces);
+    const PartId id = find(space, key, ledger::hash_key(key, space, ledger_.header().hash_seed));
+    if (id != kNoPart && matches(selector, tenant, id)) selected.push_back(id);
   }
+  *cursor = pair < pairs ? pair : 0;
   return selected;
 }
 
@@ -54,24 +69,23 @@ bool Store::is_object(PartId id) const {
          !part.forgotten;
 }
 
-lmcd_cleared_t Store::clear(const Selector& selector, bool force) {
-  lmcd_cleared_t cleared{};
+void Store::clear_step(const Selector& selector, bool force, uint64_t* cursor,
+                       lmcd_cleared_t* cleared) {
   // Whose each part being written is; asked for only where keys are taken from writers.
   const LeaseBook::Writers writers = force ? leases_.writers() : LeaseBook::Writers{};
-  for (PartId object : select(selector)) {
+  for (PartId object : select_step(selector, cursor, kChangesPerStep)) {
     if (!is_object(object)) continue;  // its key was given twice
     if (!force && holds(parts_[object]) != 0) {
-      ++cleared.kept;
+      ++cleared->kept;
       continue;
     }
-    ++cleared.objects;
-    cleared.bytes += hot_bytes_of(object);
+    ++cleared->objects;
+    cleared->bytes += hot_bytes_of(object);
     ++metrics_.cleared_objects_total;
     object = detach_writers(object, writers);
     if (object != kNoPart) forget(object, LMCD_EVENT_CLEARED);
   }
   ++change_count_;
-  return cleared;
 }
 
 // Quarantines the parts of an object that are being written.
@@ -88,9 +102,17 @@ PartId Store::detach_writers(PartId object, const LeaseBook::Writers& writers) {
   return object;
 }
 
-uint64_t Store::pin(const Selector& selector, bool pinned) {
+lmcd_cleared_t Store::clear(const Selector& selector, bool force) {
+  lmcd_cleared_t cleared{};
+  uint64_t cursor = 0;
+  do clear_step(selector, force, &cursor, &cleared);
+  while (cursor != 0);
+  return cleared;
+}
+
+uint64_t Store::pin_step(const Selector& selector, bool pinned, uint64_t* cursor) {
   uint64_t changed = 0;
-  for (PartId object : select(selector)) {
+  for (PartId object : select_step(selector, cursor, kChangesPerStep)) {
     Part& part = parts_[object];
     if (!part.known || part.pinned == pinned) continue;
     part.pinned = pinned;
@@ -107,31 +129,19 @@ uint64_t Store::pin(const Selector& selector, bool pinned) {
   return changed;
 }
 
-uint32_t Store::list(const Selector& selector, uint64_t* cursor, std::span<lmcd_listed_t> out) {
-  const std::optional<TenantId> tenant = accounts_.find(selector.tenant);
-  if (!selector.keys.empty()) return list_keys(selector, cursor, out);
-  uint32_t listed = 0;
-  uint64_t id = *cursor;
-  const uint64_t end = std::min<uint64_t>(record_high_, id + kRecordsPerList);
-  for (; id < end && listed < out.size(); ++id) {
-    const PartId object = static_cast<PartId>(id);
-    if (!is_object(object) || !parts_[object].known || !matches(selector, tenant, object)) continue;
-    describe(object, out[listed++]);
-  }
-  *cursor = id < record_high_ ? id : 0;
-  return listed;
+uint64_t Store::pin(const Selector& selector, bool pinned) {
+  uint64_t changed = 0;
+  uint64_t cursor = 0;
+  do changed += pin_step(selector, pinned, &cursor);
+  while (cursor != 0);
+  return changed;
 }
 
-// The cursor counts keys here.
-uint32_t Store::list_keys(const Selector& selector, uint64_t* cursor,
-                          std::span<lmcd_listed_t> out) const {
+uint32_t Store::list(const Selector& selector, uint64_t* cursor, std::span<lmcd_listed_t> out) {
   uint32_t listed = 0;
-  const std::vector<PartId> selected = select(selector);
-  uint64_t i = *cursor;
-  for (; i < selected.size() && listed < out.size(); ++i) {
-    if (parts_[selected[i]].known) describe(selected[i], out[listed++]);
+  for (PartId object : select_step(selector, cursor, out.size())) {
+    if (parts_[object].known) describe(object, out[listed++]);
   }
-  *cursor = i < selected.size() ? i : 0;
   return listed;
 }
 

@@ -98,6 +98,17 @@ Status Store::acquire_posted(SessionId session, uint64_t lease_id,
   return {};
 }
 
+std::size_t Store::first_pending(const AcquireRequest& request, std::size_t from) const {
+  for (std::size_t i = from; i < request.keys.size(); ++i) {
+    const lmcd_part_t part = request.parts.size() == 1 ? request.parts[0] : request.parts[i];
+    const uint64_t hash =
+        ledger::hash_key(request.keys[i], request.space, ledger_.header().hash_seed);
+    const PartId id = find_part(find(request.space, request.keys[i], hash), part);
+    if (id != kNoPart && state_of(parts_[id].word) != State::kHot) return i;
+  }
+  return request.keys.size();
+}
+
 bool Store::readable(const wire::Sighting& seen) const {
   if (seen.record >= record_high_) return false;
   const Part& part = parts_[seen.record];

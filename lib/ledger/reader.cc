@@ -31,7 +31,8 @@ bool same_part(lmcd_part_t a, lmcd_part_t b) { return a.rank == b.rank && a.grou
 Result<Reader> Reader::open(const void* ledger, uint64_t bytes) {
   const Header* header = static_cast<const Header*>(ledger);
   if (bytes < sizeof(Header) || header->magic != kMagic)
-    return fault(LMCD_E_CORRUPT, "ledger: no ledger header in %llu bytes", (unsigned long long)bytes);
+    return fault(LMCD_E_CORRUPT, "ledger: no ledger header in %llu bytes",
+                 (unsigned long long)bytes);
   if (header->version != kLedgerVersion) {
     return fault(LMCD_E_VERSION, "ledger: layout version %u, this library reads %u",
                  header->version, kLedgerVersion);

@@ -1,0 +1,54 @@
+"""Proves that systemd takes the units, the user and the directories as they are written, and
+that the daemon is sandboxed no worse than it was.
+"""
+
+from __future__ import annotations
+
+import pathlib
+import shutil
+import subprocess
+
+import pytest
+
+UNITS = pathlib.Path(__file__).resolve().parents[2] / "systemd"
+# systemd-analyze's scale: 100 is a service without any restriction.
+EXPOSURE_LIMIT = 20
+
+pytestmark = pytest.mark.skipif(
+    shutil.which("systemd-analyze") is None, reason="systemd-analyze is not installed"
+)
+
+
+def run(*command: str | pathlib.Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+
+
+@pytest.fixture
+def installed(tmp_path: pathlib.Path) -> pathlib.Path:
+    """The units as installed, with a program that exists in place of the daemon."""
+    for name in ("lmcd.service", "lmcd.socket"):
+        text = (UNITS / name).read_text().replace("ExecStart=lmcd-daemon", "ExecStart=/bin/true")
+        (tmp_path / name).write_text(text)
+    return tmp_path
+
+
+def test_systemd_accepts_service_and_socket(installed: pathlib.Path) -> None:
+    result = run("systemd-analyze", "verify", installed / "lmcd.service", installed / "lmcd.socket")
+    # It speaks of units of the machine, too; only what it says of ours counts.
+    ours = [line for line in result.stderr.splitlines() if "lmcd." in line]
+    assert not ours, "\n".join(ours)
+
+
+def test_the_service_is_exposed_no_more_than_the_limit(installed: pathlib.Path) -> None:
+    command = ["systemd-analyze", "security", "--offline=true", f"--threshold={EXPOSURE_LIMIT}"]
+    result = run(*command, installed / "lmcd.service")
+    if "unrecognized option" in result.stderr:
+        pytest.skip("this systemd-analyze cannot judge a unit that is not loaded")
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
+def test_sysusers_accepts_the_user() -> None:
+    if shutil.which("systemd-sysusers") is None:
+        pytest.skip("systemd-sysusers is not installed")
+    result = run("systemd-sysusers", "--dry-run", UNITS / "lmcd.sysusers.conf")
+    assert result.returncode == 0, result.stderr

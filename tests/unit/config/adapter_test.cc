@@ -1,0 +1,58 @@
+// An adapter's JSON is checked field by field, and what it holds is never repeated.
+#include "daemon/config/adapter.h"
+
+#include <gtest/gtest.h>
+
+#include "tests/unit/config/parsed.h"
+
+namespace lmcd::config {
+namespace {
+
+constexpr const char* kMock = R"({"type": "mock", "max_size_gb": 2, "mock_bandwidth_gb": 0.5})";
+
+std::string adapter_refusal(const char* json) {
+  return refusal(flags({"--l2-adapter", json}));
+}
+
+TEST(Adapter, a_mock_tier_is_taken) {
+  Result<Invocation> out = parsed(flags({"--l2-adapter", kMock, "--l2-adapter", kMock}));
+  ASSERT_TRUE(out.ok());
+  ASSERT_EQ(out.value().options.l2_adapters.size(), 2u);
+  const Adapter& adapter = out.value().options.l2_adapters[0];
+  EXPECT_EQ(adapter.type, "mock");
+  EXPECT_EQ(adapter.field("max_size_gb"), 2);
+  EXPECT_EQ(adapter.field("mock_bandwidth_gb"), 0.5);
+}
+
+TEST(Adapter, a_file_may_write_it_as_a_mapping) {
+  Result<Invocation> out = parsed(
+      {.file = "l2-adapter:\n  - type: mock\n    max_size_gb: 1\n    mock_bandwidth_gb: 3\n"});
+  ASSERT_TRUE(out.ok());
+  ASSERT_EQ(out.value().options.l2_adapters.size(), 1u);
+  EXPECT_EQ(out.value().options.l2_adapters[0].field("mock_bandwidth_gb"), 3);
+}
+
+TEST(Adapter, every_field_is_checked) {
+  EXPECT_EQ(adapter_refusal("{}"),
+            "option \"l2-adapter\": needs a field \"type\", such as \"mock\"");
+  EXPECT_EQ(adapter_refusal(R"({"type": "mock", "max_size_gb": 2})"),
+            "option \"l2-adapter\": needs a field \"mock_bandwidth_gb\"");
+  EXPECT_EQ(adapter_refusal(R"({"type": "mock", "max_size_gb": 0, "mock_bandwidth_gb": 1})"),
+            "option \"l2-adapter\": field \"max_size_gb\" takes a number above 0, up to 1.04858e+06");
+  EXPECT_EQ(adapter_refusal(R"({"type": "mock", "size": 1})"),
+            "option \"l2-adapter\": has field \"size\", which type \"mock\" does not know");
+  EXPECT_NE(adapter_refusal("{"), "taken");
+  EXPECT_NE(adapter_refusal("[]"), "taken");
+  EXPECT_NE(adapter_refusal(R"({"type": "mock", "type": "mock"})"), "taken");
+}
+
+TEST(Adapter, a_type_of_later_is_refused_and_its_secrets_are_not_told) {
+  std::string text = adapter_refusal(R"({"type": "s3", "aws_secret_access_key": "hush"})");
+  EXPECT_EQ(text, "option \"l2-adapter\": type \"s3\" comes later; this version has \"mock\"");
+  EXPECT_EQ(adapter_refusal(R"({"type": "s4", "key": "hush"})").find("hush"), std::string::npos);
+  EXPECT_EQ(adapter_refusal(R"({"type": "mock", "max_size_gb": "hush"})").find("hush"),
+            std::string::npos);
+}
+
+}  // namespace
+}  // namespace lmcd::config
