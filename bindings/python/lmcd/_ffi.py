@@ -24,17 +24,43 @@ _EXCEPTIONS: dict[int, type[errors.LmcdError]] = {
     lib.LMCD_E_NOT_FOUND: errors.NotFound,
 }
 
+# The library writes the text before it answers a fault, so nobody reads it before.
+_new_error = ffi.new_allocator(should_clear_after_alloc=False)
+_ERROR = ffi.typeof("lmcd_error_t *")
+
 
 def check(function: Callable[..., int], *arguments: Any) -> None:
     """Call a function of the library with `arguments` and a place for its error.
 
     Raises the exception of the code that it answers, unless that is LMCD_OK.
     """
-    error = ffi.new("lmcd_error_t *")
+    error = _new_error(_ERROR)
     code = function(*arguments, error)
-    if code != lib.LMCD_OK:
-        text = ffi.string(error.text).decode(errors="replace")
-        raise _EXCEPTIONS.get(code, errors.LmcdError)(text)
+    if code:
+        raise _exception(code, ffi.string(error.text).decode(errors="replace"))
 
 
-__all__ = ["check", "ffi", "lib"]
+def _exception(code: int, text: str) -> errors.LmcdError:
+    return _EXCEPTIONS.get(code, errors.LmcdError)(text)
+
+
+def text_of(name: str, value: str) -> bytes:
+    """Encode a string for C, where a NUL would silently end it."""
+    if "\0" in value:
+        raise errors.InvalidArgument(f"{name} {value!r}: must not contain NUL")
+    return value.encode()
+
+
+def number_of(name: str, value: int, bits: int = 32) -> int:
+    """Return `value`, which C takes as an unsigned number of so many bits."""
+    if not 0 <= value < 1 << bits:
+        raise errors.InvalidArgument(f"{name} is {value}: must be 0 to 2^{bits} - 1")
+    return value
+
+
+def library_version() -> str:
+    """Return the version of the library."""
+    return str(ffi.string(lib.lmcd_version()).decode())
+
+
+__all__ = ["check", "ffi", "lib", "library_version", "number_of", "text_of"]

@@ -15,7 +15,8 @@
     ├── NoMemory             LMCD_E_NO_MEMORY    also a MemoryError
     ├── LeaseLost            LMCD_E_LEASE_LOST
     ├── Corrupt              LMCD_E_CORRUPT
-    └── NotFound             LMCD_E_NOT_FOUND    also a LookupError
+    ├── NotFound             LMCD_E_NOT_FOUND    also a LookupError
+    └── Released             (of Python alone)   also a ValueError
 
 A miss is no exception: what may be absent is an outcome and part of what a call returns.
 """
@@ -83,3 +84,7 @@ class Corrupt(LmcdError):
 
 class NotFound(LmcdError, LookupError):
     """What was named does not exist."""
+
+
+class Released(LmcdError, ValueError):
+    """A buffer, view, lease or session was used after its end."""
