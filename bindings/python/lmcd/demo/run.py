@@ -174,7 +174,7 @@ def print_table(record: Record, console: Console) -> bool:
             f"{answer['seconds']['prefill']:.2f}",
             f"{cold['seconds']['prefill']:.2f}",
             f"{rate:.1f}" if loaded else "-",
-            "same bits" if same else "[red]DIFFERENT",
+            "same" if same else "[red]DIFFERENT",
         )
     console.print(table)
     return equal
