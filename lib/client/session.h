@@ -65,7 +65,7 @@ class Session {
   Result<lmcd_session_info_t> facts();
   // The mapping of the present connection, or of the last one. Never null, never waits.
   std::shared_ptr<Mapping> mapping() const;
-  // Has the attendant connect, if there is no connection.
+  // Has the attendant see whether there still is a connection, and connect if there is none.
   void reconnect_soon();
   // The socket, or -1.
   int descriptor();

@@ -106,7 +106,7 @@ Status Session::lost() const {
 }
 
 void Session::wish_connection() {
-  if (channel_ || closed_) return;
+  if (reconnect_ || closed_) return;
   reconnect_ = true;
   attendant_.wish_within(0);
 }

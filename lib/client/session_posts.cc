@@ -230,8 +230,11 @@ void Session::write_what_is_queued(Lock& lock) {
 uint64_t Session::attend() {
   Lock lock(mutex_);
   if (closed_) return Attendant::kNever;
-  if (reconnect_ && !channel_) {
-    if (!next_attempt_.passed()) return static_cast<uint64_t>(next_attempt_.poll_ms());
+  if (reconnect_) {
+    // The loss may not have been noticed: by nobody who only looks up.
+    if (channel_ && !channel_->reading) read_now();
+    if (!channel_ && !next_attempt_.passed())
+      return static_cast<uint64_t>(next_attempt_.poll_ms());
     reconnect_ = false;
     static_cast<void>(connect(lock, deadline()));  // why not is told to the next call
   }

@@ -11,6 +11,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <cstdlib>
 #include <filesystem>
 #include <functional>
@@ -27,6 +28,12 @@
 namespace lmcd::test {
 
 inline constexpr int kPatienceMs = 20'000;
+
+// Asks again and again, for a bounded time, until the answer is yes.
+inline void until(const std::function<bool()>& yes) {
+  const auto end = std::chrono::steady_clock::now() + std::chrono::milliseconds(kPatienceMs);
+  while (!yes() && std::chrono::steady_clock::now() < end) std::this_thread::yield();
+}
 
 // The daemon's end of one connection.
 class Peer {
@@ -266,10 +273,10 @@ class ClientTest : public ::testing::Test {
   // Calls until the library has connected again, which it tries every 100 ms.
   lmcd_code_t ping_until_connected() {
     lmcd_code_t code = LMCD_E_NO_DAEMON;
-    for (int i = 0; i < 2000 && (code == LMCD_E_NO_DAEMON || code == LMCD_E_SESSION_LOST); ++i) {
-      poll(nullptr, 0, 10);
+    until([&] {
       code = lmcd_ping(session, &error);
-    }
+      return code != LMCD_E_NO_DAEMON && code != LMCD_E_SESSION_LOST;
+    });
     return code;
   }
 
