@@ -65,10 +65,11 @@ def test_our_code_throws_nothing() -> None:
 
 
 def test_only_the_configuration_reads_the_environment() -> None:
-    # The service manager speaks to a daemon through the environment, too.
+    # The service manager and the fault tests speak to a process through the environment, too.
     readers = (
         "daemon/config/",
-        "daemon/server/",
+        "lib/base/supervisor",
+        "lib/base/sync_point",
         "lib/client/settings",
         "bindings/python/lmcd/config",
     )
