@@ -12,9 +12,9 @@ install(FILES ${lmcd_headers} DESTINATION lmcd/include COMPONENT wheel EXCLUDE_F
 if(TARGET lmcd)
   install(TARGETS lmcd
     LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT system NAMELINK_COMPONENT system)
-  # A wheel has no symbolic links, so only the name that programs load.
-  install(TARGETS lmcd
-    LIBRARY DESTINATION lmcd/_lib COMPONENT wheel EXCLUDE_FROM_ALL NAMELINK_SKIP)
+  # A wheel has no symbolic links: one file, under the name that programs load.
+  install(PROGRAMS $<TARGET_FILE:lmcd> RENAME $<TARGET_SONAME_FILE_NAME:lmcd>
+    DESTINATION lmcd/_lib COMPONENT wheel EXCLUDE_FROM_ALL)
 
   # The prefix as seen from the pkg-config file, so that an installation may be moved.
   file(RELATIVE_PATH pc_to_prefix /${CMAKE_INSTALL_LIBDIR}/pkgconfig /)

@@ -2,6 +2,7 @@
 
 #ifdef LMCD_SYNC_POINTS
 
+#include <charconv>
 #include <fcntl.h>
 #include <signal.h>
 #include <time.h>
@@ -48,7 +49,11 @@ struct Points {
     std::string_view rest = entry.substr(colon + 1);
     std::size_t last = rest.find(':');
     point.action = rest.substr(0, last);
-    if (last != std::string_view::npos) point.hit = std::atoi(std::string(rest.substr(last + 1)).c_str());
+    if (last != std::string_view::npos) {
+      rest.remove_prefix(last + 1);
+      point.hit = 0;  // what is no number is rejected below
+      std::from_chars(rest.data(), rest.data() + rest.size(), point.hit);
+    }
     bool known = point.action == "kill" || point.action == "stop" ||
                  point.action.starts_with("wait=/");
     if (!known || point.hit < 1) reject(entry);

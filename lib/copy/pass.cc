@@ -73,7 +73,7 @@ void Pass::copy_round(std::span<const Fragment> round, std::span<const Fragment>
   std::array<Lane, kMaxLanes> lanes;
   std::array<std::size_t, kMaxLanes> left;
   std::array<uint32_t, kMaxLanes> crcs{};
-  std::size_t common = SIZE_MAX;
+  std::size_t shared = SIZE_MAX;
   for (std::size_t i = 0; i < round.size(); ++i) {
     Lane lane = lane_of(round[i]);
     if (i < following.size()) lane.next = lane_of(following[i]).from;
@@ -81,14 +81,14 @@ void Pass::copy_round(std::span<const Fragment> round, std::span<const Fragment>
     crcs[i] = copy_plainly(lane, head, 0);
     lanes[i] = advanced(lane, head);
     left[i] = round[i].bytes - head;
-    common = std::min(common, round_down(left[i], kLineBytes));
+    shared = std::min(shared, round_down(left[i], kLineBytes));
   }
   if (checksums())
-    kernel_.stream_checksummed(lanes.data(), common, crcs.data());
+    kernel_.stream_checksummed(lanes.data(), shared, crcs.data());
   else
-    kernel_.stream(lanes.data(), lanes_, common);
+    kernel_.stream(lanes.data(), lanes_, shared);
   for (std::size_t i = 0; i < round.size(); ++i) {
-    crcs[i] = stream_one(advanced(lanes[i], common), left[i] - common, crcs[i]);
+    crcs[i] = stream_one(advanced(lanes[i], shared), left[i] - shared, crcs[i]);
     if (!checksums()) continue;
     if (shift_.length() != round[i].bytes) shift_ = Crc32cShift(round[i].bytes);
     open_stretch(round[i]);

@@ -108,6 +108,7 @@ def test_one_wheel_holds_daemon_library_headers_and_bindings(tmp_path: pathlib.P
     ):
         assert needed in names
     assert any(re.fullmatch(r"lmcd/_native\..*\.so", name) for name in names)
+    assert sum(name.startswith("lmcd/_lib/") for name in names) == 1
 
     # The dependencies are those of .venv; the package comes from the wheel alone.
     site = tmp_path / "site"

@@ -55,7 +55,7 @@ TEST(Crew, a_busy_crew_does_not_hold_up_another_caller) {
   other.join();
 }
 
-TEST(Crew, what_helpers_wrote_is_there_when_the_call_returns) {
+TEST(Crew, what_the_crew_wrote_is_there_when_the_call_returns) {
   std::unique_ptr<Crew> crew = crew_of(3);
   for (int round = 0; round < 500; ++round) {
     std::vector<int> written(64, 0);
