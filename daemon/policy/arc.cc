@@ -2,17 +2,17 @@
 //
 // Objects seen once are in `once`, those hit since in `often`; the ghosts of each remember what
 // was evicted from it. A key that comes back too late tells which of the two was too small, and
-// `target_` (the paper's p), the bytes that `once` may keep, moves that way. A scan passes
-// through `once` without touching what is used often.
+// `target_bytes_` (the paper's p), what `once` may keep, moves that way. A scan passes through
+// `once` without touching what is used often.
 //
-// Departures from the paper, with what they gain in mean hit rate over 4k to 32k blocks
-// (bench/replay_bench; chat trace, generator):
+// Departures from the paper, with what they gain in points of mean hit rate over 4k to 32k blocks
+// (bench/replay_bench; a public chat trace, made-up conversations):
 //
-// - The target stays above a quarter of the arena (+0.4 points, +0.3). A session's first turn
-//   enters `once` and comes back after a think time; a run of hits on `often`, which every turn
-//   of every older session brings, would otherwise squeeze `once` below that time.
-// - A ghost moves the target by its own size (+0.2, +0.0), not by the ratio of the two ghost lists
-//   as well: that lets the shorter list, often a tenth of the other, outvote it tenfold.
+// - The target stays above a quarter of the arena (+0.4, +0.2). A session's first turn enters
+//   `once` and comes back after a think time; the ghosts of `often`, of which each turn of an older
+//   session brings a run, would otherwise squeeze `once` below that time.
+// - A ghost moves the target by its own size (+0.2, 0.0), not also by the ratio of the two ghost
+//   lists, which lets the shorter one, often a tenth of the other, outvote it tenfold.
 // - Demoted objects wait in a queue of their own, which is emptied first and teaches nothing:
 //   they go because of their parents, not for want of room.
 // - The target moves at insertion (commit), one eviction later than where the miss is seen.

@@ -38,9 +38,9 @@ class S3Fifo final : public core::EvictionPolicy {
     uint8_t hits = queues_.mark(id);
     if (hits < Queues::kMarkMax) queues_.set_mark(id, static_cast<uint8_t>(hits + 1));
   }
+  // Only `small` is an order of arrival; `main` goes by hits.
   void refresh(ObjectId id) override {
-    QueueId queue = queues_.queue_of(id);
-    queues_.move(id, queue == kDemoted ? kSmall : queue, End::kYoung);
+    if (queues_.queue_of(id) != kMain) queues_.move(id, kSmall, End::kYoung);
   }
   void resize(ObjectId id, uint64_t bytes) override { queues_.resize(id, bytes); }
   void demote(ObjectId id) override { queues_.move(id, kDemoted, End::kOld); }

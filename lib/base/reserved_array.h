@@ -25,7 +25,8 @@ class Reservation {
  public:
   Reservation() = default;
   Reservation(Reservation&& other) noexcept
-      : address_(std::exchange(other.address_, nullptr)), length_(std::exchange(other.length_, 0)) {}
+      : address_(std::exchange(other.address_, nullptr)),
+        length_(std::exchange(other.length_, 0)) {}
   Reservation& operator=(Reservation&& other) noexcept {
     std::swap(address_, other.address_);
     std::swap(length_, other.length_);
