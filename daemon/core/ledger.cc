@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "lib/base/sync_point.h"
 #include "lib/ledger/racy.h"
 #include "lib/ledger/reader.h"
 
@@ -96,6 +97,7 @@ void Ledger::publish(uint32_t number, const Identity& identity, uint64_t word) {
   record.pinned.store(0, std::memory_order_relaxed);
   record.hits.store(0, std::memory_order_relaxed);
   record.forgotten.store(0, std::memory_order_relaxed);
+  LMCD_SYNC_POINT("reserve.before_publish");
   if (number >= header_->record_high.load(std::memory_order_relaxed))
     header_->record_high.store(number + 1, std::memory_order_release);
   set_word(number, word);

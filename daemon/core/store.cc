@@ -3,6 +3,7 @@
 #include <cassert>
 #include <cstring>
 
+#include "lib/base/sync_point.h"
 #include "lib/ledger/racy.h"
 
 namespace lmcd::core {
@@ -138,6 +139,7 @@ void Store::drop_part(PartId id) {
   const ExtentId extent = part.extent;
   accounts_.discharge(part.tenant, part.length);
   free_record(id);
+  LMCD_SYNC_POINT("free.after_word");
   allocator_->free(extent);
 }
 

@@ -8,6 +8,7 @@
 #include <cstring>
 
 #include "daemon/core/store.h"
+#include "lib/base/sync_point.h"
 #include "lib/ledger/racy.h"
 
 namespace lmcd::core {
@@ -25,9 +26,11 @@ class Store::Adoption {
     LMCD_TRY(adopt_spaces());
     adopt_tenants();
     store_.ledger_.clear_index();
+    LMCD_SYNC_POINT("adopt.after_clear");
     collect_extents();
     LMCD_TRY(book_extents());
     for (const Claim& claim : claims_) adopt_part(claim.id);
+    LMCD_SYNC_POINT("adopt.after_parts");
     spare_the_rest();
     link_families();
     inform_policy();

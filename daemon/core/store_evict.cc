@@ -1,6 +1,7 @@
 // Forgetting objects: for room, for a quota, in the background, on an operator's word.
 
 #include "daemon/core/store.h"
+#include "lib/base/sync_point.h"
 
 namespace lmcd::core {
 
@@ -63,9 +64,11 @@ void Store::forget(PartId object, EventKind kind) {
   }
   ledger_.record(object).forgotten.store(1, std::memory_order_release);
   part.forgotten = 1;
+  LMCD_SYNC_POINT("forget.before_index");
   ledger_.index().erase(hash, object);
   index_.erase(hash, object);
   unlink_family(object);
+  LMCD_SYNC_POINT("forget.after_index");
   if (part.leases == 0) release_extents(object);
 }
 

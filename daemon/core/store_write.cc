@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "daemon/core/store.h"
+#include "lib/base/sync_point.h"
 
 namespace lmcd::core {
 
@@ -154,7 +155,9 @@ class Store::Batch {
                             part.length, part.space, part.tenant, part.depth, part.part,
                             book_.slot, session_, lease_id_},
                            word);
+    LMCD_SYNC_POINT("reserve.after_publish");
     if (!store_.join_object(id, object_, hash_)) return false;
+    LMCD_SYNC_POINT("reserve.after_index");
     if (object_ == kNoPart) {
       object_ = id;
       store_.link_family(id, parent_);
@@ -307,7 +310,9 @@ void Store::become_hot(PartId id) {
   const PartId first = part.first;
   part.word = make_word(ledger::generation_of(part.word), State::kHot);
   ledger_.record(id).used_ms.store(clock_.now_ms(), std::memory_order_relaxed);
+  LMCD_SYNC_POINT("commit.before_word");
   ledger_.set_word(id, part.word);
+  LMCD_SYNC_POINT("commit.after_word");
   Part& object = parts_[first];
   --object.writers;
   refresh_groups(first);
@@ -350,6 +355,7 @@ void Store::detach_unwritten(PartId id) {
 void Store::quarantine(PartId id, const Writer& writer) {
   Part& part = parts_[id];
   detach_unwritten(id);
+  LMCD_SYNC_POINT("quarantine.before_word");
   part.word = make_word(ledger::generation_of(part.word), State::kQuarantined);
   ledger_.set_word(id, part.word);
   metrics_.quarantined_bytes += part.length;

@@ -230,6 +230,7 @@ Status Session::dispatch(const Frame& frame) {
   asked_.erase(it);
   leases_.confirm(header.request);
   Status status = answer(*op, frame);
+  LMCD_SYNC_POINT(step_of("answered", wire::message_name(header.opcode)).c_str());
   if (status.ok()) return {};
   op->lose(*this, facts_.id);
   op->finish(status.code(), status.text());

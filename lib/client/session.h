@@ -30,6 +30,7 @@
 
 #include "include/lmcd.h"
 #include "lib/base/status.h"
+#include "lib/base/sync_point.h"
 #include "lib/client/attendant.h"
 #include "lib/client/channel.h"
 #include "lib/client/daemon_process.h"
@@ -43,6 +44,11 @@
 #include "lib/client/process_mark.h"
 
 namespace lmcd::client {
+
+// The name of a step for the sync points: "client.Commit.before".
+inline std::string step_of(const char* step, const char* message) {
+  return std::string("client.") + message + "." + step;
+}
 
 class Session {
  public:
@@ -217,8 +223,12 @@ Status Session::start(const std::shared_ptr<Op>& op, Namespace* space, Deadline 
   Lock lock(mutex_);
   Terms terms;
   LMCD_TRY(ready(lock, space, until, terms));
-  LMCD_TRY(channel_->queue(compose(terms), last_request_ + 1, std::move(attachment)));
-  return enlist(op);
+  const auto& message = compose(terms);
+  LMCD_SYNC_POINT(step_of("before", message.kName).c_str());
+  LMCD_TRY(channel_->queue(message, last_request_ + 1, std::move(attachment)));
+  Status sent = enlist(op);
+  LMCD_SYNC_POINT(step_of("after", message.kName).c_str());
+  return sent;
 }
 
 template <typename Answer, typename Message>

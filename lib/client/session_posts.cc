@@ -54,8 +54,10 @@ Status Session::post(const Message& message) {
     return fault(LMCD_E_LIMIT, "the daemon takes no messages: %s is dropped, the %lluth",
                  Message::kName, static_cast<unsigned long long>(dropped_posts_));
   }
+  LMCD_SYNC_POINT(step_of("before", Message::kName).c_str());
   LMCD_TRY(channel_->queue(message, 0));
   flush();
+  LMCD_SYNC_POINT(step_of("after", Message::kName).c_str());
   if (channel_ && ++posts_ % kPostsPerLook == 0 && !channel_->reading) read_now();
   return channel_ ? Status() : lost();
 }
