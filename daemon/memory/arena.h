@@ -22,6 +22,8 @@ class Arena {
 
   std::byte* address() const { return region_.address(); }
   uint64_t length() const { return region_.length(); }
+  // For those who copy there.
+  GuardedRegion& region() { return region_; }
   // Any thread.
   bool lost() const { return region_.lost(); }
 

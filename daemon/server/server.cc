@@ -1,0 +1,264 @@
+#include "daemon/server/server.h"
+
+#include <signal.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cinttypes>
+#include <cstring>
+
+#include "daemon/config/describe.h"
+#include "daemon/memory/shm_sweep.h"
+#include "daemon/mover/no_copies.h"
+#include "daemon/mover/worker_copies.h"
+#include "lib/base/sync_point.h"
+#include "lib/wire/limits.h"
+
+namespace lmcd::server {
+namespace {
+
+// The name under which the service manager passes the socket: that of its unit.
+constexpr const char* kSocketName = "lmcd.socket";
+constexpr const char* kHashNames[] = {"blake3", "sha256_cbor", "builtin"};
+constexpr const char* kBackingNames[] = {"posix_shm", "memfd", "file"};
+constexpr uint32_t kEngineDriven = 1;  // lmcd_session_info_t: transfer_modes
+constexpr uint32_t kDaemonDriven = 2;
+
+uint32_t transfer_modes(config::TransferMode mode) {
+  switch (mode) {
+    case config::TransferMode::kEngineDriven:
+      return kEngineDriven;
+    case config::TransferMode::kDaemonDriven:
+      return kDaemonDriven;
+    default:
+      return kEngineDriven | kDaemonDriven;
+  }
+}
+
+Incarnation::Plan plan_of(const config::Options& options) {
+  Incarnation::Plan plan;
+  plan.arena_bytes = options.l1_size_bytes;
+  plan.align_bytes = static_cast<uint32_t>(options.l1_align_bytes);
+  plan.records = static_cast<uint32_t>(options.max_objects);
+  plan.store.read_ttl_ms = options.l1_read_ttl_ms;
+  plan.store.write_ttl_ms = options.l1_write_ttl_ms;
+  plan.store.session_bytes = options.max_session_bytes;
+  plan.store.watermark = options.eviction_trigger_watermark;
+  plan.store.ratio = options.eviction_ratio;
+  plan.policy = options.eviction_policy;
+  plan.quota_required = options.eviction_policy == "IsolatedLRU";
+  plan.cold = options.cold;
+  plan.eager = !options.l1_use_lazy;
+  plan.ahead_bytes = options.l1_init_size_bytes;
+  return plan;
+}
+
+}  // namespace
+
+Server::Server(const config::Options& options, Log& log, Supervisor& supervisor)
+    : options_(options), log_(log), supervisor_(supervisor), started_ms_(clock_.now_ms()) {}
+
+Server::~Server() = default;
+
+Result<std::unique_ptr<Server>> Server::start(const config::Options& options, Log& log,
+                                              Supervisor& supervisor) {
+  std::unique_ptr<Server> server(new Server(options, log, supervisor));
+  LMCD_TRY(server->prepare());
+  LMCD_TRY(server->open_listener());
+  LMCD_ASSIGN(server->life_, server->begin_life(options.cold));
+  LMCD_SYNC_POINT("start.before_ready");
+  LMCD_TRY(server->listener_->start());
+  LMCD_TRY(supervisor.ready());
+  server->announce();
+  server->life_->incarnation->look_ahead();
+  return server;
+}
+
+Status Server::prepare() {
+  LMCD_ASSIGN(loop_, Loop::make(clock_));
+  // Before any thread starts, so that all of them leave signals to the loop.
+  LMCD_ASSIGN(signals_, Signals::make(*loop_, {SIGTERM, SIGINT, SIGHUP},
+                                      [this](int signal) { stop(signal); }));
+  memory::Identity::Options identity;
+  identity.state_base = options_.state_dir;
+  identity.socket_path = options_.socket;
+  if (options_.source(config::Item::instance_id) != config::Source::kDefault)
+    identity.instance_id = options_.instance_id;
+  LMCD_ASSIGN(identity_, memory::Identity::take(identity));
+  LMCD_ASSIGN(liveness_, memory::Liveness::open(identity_->path_of("liveness")));
+
+  memory::BackingOptions backing;
+  backing.kind = static_cast<memory::BackingKind>(options_.l1_backing);
+  backing.identity = identity_->digest();
+  backing.path = options_.l1_path;
+  backing.huge_pages = options_.l1_use_hugepages;
+  LMCD_ASSIGN(backing_, memory::make_backing(backing, supervisor_));
+
+  ThreadWorkerPool::Options workers;
+  workers.threads = static_cast<uint32_t>(options_.max_cpu_workers);
+  LMCD_ASSIGN(workers_, ThreadWorkerPool::make(*loop_, workers));
+  renewal_ = std::make_unique<Deferred>(*loop_, [this] { renew(); });
+  if (supervisor_.watchdog_ms() != 0) {
+    watchdog_ = std::make_unique<Timer>(*loop_, [this] {
+      supervisor_.watchdog().code();  // one that is not heard is followed by the next
+      watchdog_->arm_in(supervisor_.watchdog_ms() / 2);
+    });
+    watchdog_->arm_in(supervisor_.watchdog_ms() / 2);
+  }
+  return {};
+}
+
+Status Server::open_listener() {
+  auto accept = [this](FileDescriptor socket) { life_->transport->accept(std::move(socket)); };
+  FileDescriptor inherited = supervisor_.take(kSocketName);
+  if (inherited.valid()) {
+    LMCD_ASSIGN(listener_,
+                transport::Listener::inherit(*loop_, std::move(inherited), std::move(accept)));
+  } else {
+    LMCD_ASSIGN(listener_, transport::Listener::open(*loop_, options_.socket, std::move(accept)));
+  }
+  return {};
+}
+
+Result<std::unique_ptr<Server::Life>> Server::begin_life(bool cold) {
+  auto life = std::make_unique<Life>();
+  life->events = std::make_unique<transport::EventStream>(
+      static_cast<uint32_t>(options_.event_queue_capacity));
+  Incarnation::Plan plan = plan_of(options_);
+  plan.cold = cold;
+  LMCD_ASSIGN(life->incarnation,
+              Incarnation::open(plan, {*backing_, clock_, *life->events, log_}));
+  core::Store& store = life->incarnation->store();
+  LMCD_ASSIGN(life->copies, make_copies(*life->incarnation));
+  life->quotas = std::make_unique<admin::QuotaFile>(identity_->path_of("quotas"),
+                                                    store.accounts(), *workers_);
+  LMCD_TRY(life->quotas->load());
+  transport::Sessions::Limits limits;
+  limits.sessions = options_.max_sessions;
+  limits.reap_timeout_ms = options_.worker_reap_timeout_ms;
+  life->transport = std::make_unique<transport::Transport>(
+      transport::Transport::Parts{*loop_, log_, store, *life->events, *liveness_, *life->copies,
+                                  *life->quotas, [this] { after_turn(); }},
+      facts_of(*life->incarnation), limits);
+  return life;
+}
+
+Result<std::unique_ptr<mover::Copies>> Server::make_copies(Incarnation& incarnation) {
+  if (options_.transfer_mode == config::TransferMode::kEngineDriven)
+    return std::unique_ptr<mover::Copies>(std::make_unique<mover::NoCopies>());
+  mover::WorkerCopies::Options copies;
+  LMCD_TRY(draw_random(&copies.session, sizeof copies.session));
+  if (options_.verify == config::Verify::kAlways)
+    copies.checksums = mover::WorkerCopies::Checksums::kAlways;
+  LMCD_ASSIGN(std::unique_ptr<mover::Copies> made,
+              mover::WorkerCopies::make(incarnation.store(), *workers_,
+                                        incarnation.arena().region(), copies));
+  return made;
+}
+
+transport::Transport::Facts Server::facts_of(Incarnation& incarnation) const {
+  transport::Transport::Facts facts;
+  transport::Terms& terms = facts.terms;
+  std::memcpy(terms.incarnation, incarnation.id(), sizeof terms.incarnation);
+  terms.arena_bytes = incarnation.arena_bytes();
+  terms.ledger_bytes = incarnation.ledger_bytes();
+  terms.align_bytes = static_cast<uint32_t>(options_.l1_align_bytes);
+  terms.chunk_tokens = static_cast<uint32_t>(options_.chunk_tokens);
+  terms.read_ttl_ms = options_.l1_read_ttl_ms;
+  terms.write_ttl_ms = options_.l1_write_ttl_ms;
+  terms.verify = static_cast<uint32_t>(options_.verify);
+  terms.transfer_modes = transfer_modes(options_.transfer_mode);
+  terms.hash_algorithm = kHashNames[static_cast<std::size_t>(options_.hash_algorithm)];
+  terms.daemon_version = LMCD_VERSION;
+  terms.instance_id = identity_->instance_id();
+  terms.admin_uids = options_.admin_uids;
+  terms.ledger_descriptor = incarnation.ledger_descriptor();
+  terms.arena_descriptor = incarnation.arena_descriptor();
+
+  admin::DaemonFacts& daemon = facts.daemon;
+  daemon.version = LMCD_VERSION;
+  daemon.instance_id = identity_->instance_id();
+  daemon.identity = identity_->digest();
+  daemon.socket = options_.socket;
+  daemon.policy = options_.eviction_policy;
+  daemon.backing = kBackingNames[static_cast<std::size_t>(options_.l1_backing)];
+  daemon.pid = static_cast<uint32_t>(::getpid());
+  daemon.protocol = wire::kProtocolMax;
+  daemon.started_ms = started_ms_;
+  std::memcpy(daemon.incarnation, incarnation.id(), sizeof daemon.incarnation);
+  daemon.warm = incarnation.warm();
+  daemon.adopted = incarnation.adopted();
+  facts.config = config::effective_config(options_);
+  return facts;
+}
+
+void Server::announce() const {
+  const core::Adopted& adopted = life_->incarnation->adopted();
+  log_.event(Severity::kInfo, "daemon.ready")
+      .field("version", LMCD_VERSION)
+      .field("socket", options_.socket)
+      .field("identity", identity_->digest())
+      .field("arena_bytes", life_->incarnation->arena_bytes())
+      .field("policy", options_.eviction_policy)
+      .field("warm_objects", adopted.objects)
+      .field("warm_bytes", adopted.bytes)
+      .field("quarantined", adopted.quarantined)
+      .field("rejected", adopted.rejected)
+      .field("start_ms", clock_.now_ms() - started_ms_);
+}
+
+Status Server::run() {
+  LMCD_TRY(loop_->run());
+  if (!failure_.ok()) return std::move(failure_);
+  return finish();
+}
+
+void Server::after_turn() {
+  Incarnation& incarnation = *life_->incarnation;
+  incarnation.look_ahead();
+  if (incarnation.lost()) renewal_->request();
+}
+
+void Server::renew() {
+  log_.event(Severity::kError, "incarnation.lost")
+      .field("reason", "arena or ledger was shortened, or its memory ran out; all sessions end");
+  life_->transport->stop();
+  workers_->finish();
+  life_->incarnation->give_up();
+  life_.reset();
+  Result<std::unique_ptr<Life>> next = begin_life(true);
+  if (next.ok()) {
+    life_ = std::move(next.value());
+    life_->incarnation->look_ahead();
+    return announce();
+  }
+  failure_ = next.status();
+  loop_->stop();
+}
+
+void Server::stop(int signal) {
+  if (signal == SIGHUP) {
+    log_.event(Severity::kWarning, "daemon.reload")
+        .field("reason", "reload is not supported: restart the daemon, its objects survive that");
+    return;
+  }
+  loop_->stop();
+}
+
+// The orderly stop: what is left behind is whole, and says so.
+Status Server::finish() {
+  Status heard = supervisor_.stopping();
+  LMCD_SYNC_POINT("stop.before");
+  listener_->stop();
+  life_->transport->stop();
+  workers_->finish();
+  Status closed = life_->incarnation->close();
+  LMCD_SYNC_POINT("stop.after");
+  log_.event(Severity::kInfo, "daemon.stopped")
+      .field("objects", life_->incarnation->store().snapshot().objects)
+      .field("uptime_ms", clock_.now_ms() - started_ms_);
+  life_.reset();
+  return closed.ok() ? std::move(heard) : std::move(closed);
+}
+
+}  // namespace lmcd::server

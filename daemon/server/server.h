@@ -1,0 +1,91 @@
+// The daemon: builds the graph of its parts, announces readiness, and takes it down in order.
+//
+// Start. Identity (one daemon for each), state, workers, the incarnation of before or a new one, the
+// socket; readiness is announced last. Whatever fails stops the start with one line that says how
+// to mend it.
+//
+// Stop (SIGTERM, SIGINT). No new clients, sessions end, the ledger is marked clean, and arena and
+// ledger stay for the next daemon. A kill at any instruction leaves them as well, only not clean.
+//
+// Loss. When a client has shortened arena or ledger, the incarnation is void: it is given up, all
+// sessions end, and the next one begins in this process. That is more robust than an exit: it does
+// not depend on a supervisor, and a client cannot stop the daemon by it.
+//
+// Loop thread only.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "daemon/admin/quota_file.h"
+#include "daemon/config/options.h"
+#include "daemon/memory/identity.h"
+#include "daemon/memory/liveness.h"
+#include "daemon/mover/copies.h"
+#include "daemon/server/incarnation.h"
+#include "daemon/transport/listener.h"
+#include "daemon/transport/transport.h"
+#include "lib/base/clock.h"
+#include "lib/base/log.h"
+#include "lib/base/loop.h"
+#include "lib/base/signals.h"
+#include "lib/base/supervisor.h"
+#include "lib/base/worker_pool.h"
+
+namespace lmcd::server {
+
+class Server {
+ public:
+  // Starts up to readiness. `log` and `supervisor` outlive the server.
+  static Result<std::unique_ptr<Server>> start(const config::Options& options, Log& log,
+                                               Supervisor& supervisor);
+  ~Server();
+
+  // Serves until told to stop.
+  Status run();
+
+ private:
+  // What belongs to one incarnation, in the order in which it is made. No worker works for it any
+  // more when it goes.
+  struct Life {
+    std::unique_ptr<transport::EventStream> events;
+    std::unique_ptr<Incarnation> incarnation;
+    std::unique_ptr<mover::Copies> copies;
+    std::unique_ptr<admin::QuotaFile> quotas;
+    std::unique_ptr<transport::Transport> transport;
+  };
+
+  Server(const config::Options& options, Log& log, Supervisor& supervisor);
+
+  Status prepare();
+  Status open_listener();
+  Result<std::unique_ptr<Life>> begin_life(bool cold);
+  Result<std::unique_ptr<mover::Copies>> make_copies(Incarnation& incarnation);
+  transport::Transport::Facts facts_of(Incarnation& incarnation) const;
+  void after_turn();
+  void renew();
+  void stop(int signal);
+  Status finish();
+  void announce() const;
+
+  const config::Options options_;
+  Log& log_;
+  Supervisor& supervisor_;
+  MonotonicClock clock_;
+  uint64_t started_ms_ = 0;
+  Status failure_;  // why run() ended, when not on a word
+
+  std::unique_ptr<Loop> loop_;
+  std::unique_ptr<Signals> signals_;
+  std::optional<memory::Identity> identity_;
+  std::optional<memory::Liveness> liveness_;
+  std::unique_ptr<memory::Backing> backing_;
+  std::unique_ptr<ThreadWorkerPool> workers_;
+  std::unique_ptr<transport::Listener> listener_;
+  std::unique_ptr<Life> life_;
+  std::unique_ptr<Deferred> renewal_;
+  std::unique_ptr<Timer> watchdog_;
+};
+
+}  // namespace lmcd::server
