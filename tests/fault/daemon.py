@@ -11,13 +11,14 @@ from pathlib import Path
 
 import lmcd
 
+ROOT = Path(__file__).resolve().parents[2]
 BINARY = Path(lmcd.__file__).parent / "_bin" / "lmcd-daemon"
 ARENA_BYTES = 8 << 20
 OBJECT_BYTES = 128 << 10
 PATIENCE_SECONDS = 20.0
 
 
-def eventually(what: str, seconds: float = PATIENCE_SECONDS) -> "Attempts":
+def eventually(what: str, seconds: float = PATIENCE_SECONDS) -> Attempts:
     """Return attempts, paced, that end with a failure naming `what` when time is up."""
     return Attempts(what, seconds)
 
@@ -29,7 +30,7 @@ class Attempts:
         self._what = what
         self._end = time.monotonic() + seconds
 
-    def __iter__(self) -> "Attempts":
+    def __iter__(self) -> Attempts:
         return self
 
     def __next__(self) -> None:
@@ -57,18 +58,15 @@ class Daemon:
         environment = {**os.environ, "LMCD_TESTING": "1", "LMCD_SYNC_POINT": sync_point}
         if not sync_point:
             del environment["LMCD_SYNC_POINT"]
-        log = (self.folder / "daemon.log").open("ab")
-        self.process = subprocess.Popen(
-            [
-                str(BINARY),
-                *("--socket", self.socket),
-                *("--state-dir", str(self.folder / "state")),
-                *("--l1-size-gb", str(ARENA_BYTES / (1 << 30))),
-                *self._options,
-            ],
-            env=environment,
-            stderr=log,
-        )
+        command = [
+            str(BINARY),
+            *("--socket", self.socket),
+            *("--state-dir", str(self.folder / "state")),
+            *("--l1-size-gb", str(ARENA_BYTES / (1 << 30))),
+            *self._options,
+        ]
+        with (self.folder / "daemon.log").open("ab") as log:
+            self.process = subprocess.Popen(command, env=environment, stderr=log)
 
     def log(self) -> str:
         """Return what all the daemons of this folder have said."""
@@ -107,14 +105,15 @@ class Daemon:
         raise AssertionError
 
 
-def child(script: Path, *arguments: str, sync_point: str = "") -> subprocess.Popen[str]:
-    """Run one of this folder's scripts as a client process."""
+def child(module: str, *arguments: str, sync_point: str = "") -> subprocess.Popen[str]:
+    """Run a module as a client process."""
     environment = {**os.environ, "LMCD_TESTING": "1"}
     environment.pop("LMCD_SYNC_POINT", None)
     if sync_point:
         environment["LMCD_SYNC_POINT"] = sync_point
     return subprocess.Popen(
-        [sys.executable, str(script), *arguments],
+        [sys.executable, "-m", module, *arguments],
+        cwd=ROOT,
         env=environment,
         stdout=subprocess.PIPE,
         text=True,

@@ -19,7 +19,7 @@ import lmcd
 from tests.fault.daemon import ARENA_BYTES, OBJECT_BYTES, Daemon, child, content_of, eventually
 from tests.fault.workload import CHAINS, DESCRIPTION, chain
 
-WORKLOAD = Path(__file__).parent / "workload.py"
+WORKLOAD = "tests.fault.workload"
 ROUNDS = "400"
 
 DAEMON_STEPS = [
