@@ -65,10 +65,9 @@ class Writer {
 
   void write_metrics() {
     json_.key("metrics").begin_object();
-    core::visit(store_.snapshot(),
-                [&](const char* name, const char*, const char*, uint64_t value) {
-                  json_.key(name).number(value);
-                });
+    core::visit(store_.snapshot(), [&](const char* name, const char*, const char*, uint64_t value) {
+      json_.key(name).number(value);
+    });
     json_.end_object();
   }
 
@@ -117,8 +116,8 @@ class Writer {
     json_.key("namespaces").begin_array();
     for (uint32_t number = 0; number < store_.space_count() && room(); ++number) {
       const ledger::SpaceEntry& space = store_.ledger().space(number);
-      const std::size_t length = std::min<std::size_t>(space.description_bytes,
-                                                       ledger::SpaceEntry::kDescriptionBytes);
+      const std::size_t length =
+          std::min<std::size_t>(space.description_bytes, ledger::SpaceEntry::kDescriptionBytes);
       json_.begin_object();
       json_.key("space").number(number);
       json_.key("fingerprint").text(hex(space.fingerprint));

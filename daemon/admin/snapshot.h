@@ -23,9 +23,9 @@ struct DaemonFacts {
   std::string backing;
   uint32_t pid = 0;
   uint32_t protocol = 0;
-  uint64_t started_ms = 0;       // of the clock
+  uint64_t started_ms = 0;  // of the clock
   uint8_t incarnation[16] = {};
-  bool warm = false;             // took over what an earlier daemon left
+  bool warm = false;  // took over what an earlier daemon left
   core::Adopted adopted;
 };
 

@@ -42,7 +42,7 @@ struct Transfer {
   uint32_t space = 0;
   uint32_t blocks_per_item = 0;
   std::span<const lmcd_key_t> keys;
-  std::span<const lmcd_part_t> parts;  // one per key, or one for all
+  std::span<const lmcd_part_t> parts;   // one per key, or one for all
   std::span<const uint32_t> block_ids;  // [keys.size()][blocks_per_item]
 
   // Store only.

@@ -48,16 +48,17 @@ Result<std::unique_ptr<Incarnation>> Incarnation::open(const Plan& plan, const P
     memory::SharedMemory old;
     old.ledger = std::move(ledger);
     old.ledger_bytes = found->ledger_bytes;
-    Status status = plan.cold ? fault(LMCD_E_INVALID, "--cold") : warm->take_over(std::move(*found));
+    Status status =
+        plan.cold ? fault(LMCD_E_INVALID, "--cold") : warm->take_over(std::move(*found));
     if (status.ok()) return warm;
     parts.log.event(Severity::kWarning, "start.cold").field("reason", status.text());
     warm.reset();
     void_ledger(old);
   }
   std::unique_ptr<Incarnation> fresh(new Incarnation(plan, parts));
-  LMCD_ASSIGN(memory::SharedMemory memory,
-              parts.backing.create(plan.arena_bytes,
-                                   core::Ledger::bytes_for(fresh->ledger_plan())));
+  LMCD_ASSIGN(
+      memory::SharedMemory memory,
+      parts.backing.create(plan.arena_bytes, core::Ledger::bytes_for(fresh->ledger_plan())));
   LMCD_TRY(fresh->begin(std::move(memory)));
   return fresh;
 }
@@ -74,8 +75,8 @@ Status Incarnation::map(memory::SharedMemory memory) {
   memory_ = std::move(memory);
   LMCD_ASSIGN(arena_for_clients_, memory_.arena_for_clients());
   LMCD_ASSIGN(ledger_for_clients_, memory_.ledger_for_clients());
-  LMCD_ASSIGN(ledger_region_, GuardedRegion::map(memory_.ledger.get(), memory_.ledger_bytes,
-                                                 Access::kReadWrite));
+  LMCD_ASSIGN(ledger_region_,
+              GuardedRegion::map(memory_.ledger.get(), memory_.ledger_bytes, Access::kReadWrite));
   return make_policy();
 }
 
@@ -110,12 +111,12 @@ Status Incarnation::take_over(memory::SharedMemory memory) {
   }
   if (memory.ledger_bytes == 0) return fault(LMCD_E_CORRUPT, "ledger: it is empty");
   LMCD_TRY(map(std::move(memory)));
-  LMCD_ASSIGN(core::Ledger ledger, core::Ledger::attach(ledger_region_.address(),
-                                                        memory_.ledger_bytes, ledger_plan()));
+  LMCD_ASSIGN(core::Ledger ledger,
+              core::Ledger::attach(ledger_region_.address(), memory_.ledger_bytes, ledger_plan()));
   LMCD_TRY(check_epoch(ledger.header()));
   const uint64_t populated = std::min(ledger.header().frontier_bytes.load(), memory_.arena_bytes);
-  LMCD_ASSIGN(store_, core::Store::adopt(ledger, plan_.store, *policy_, parts_.clock,
-                                         parts_.events, &adopted_));
+  LMCD_ASSIGN(store_, core::Store::adopt(ledger, plan_.store, *policy_, parts_.clock, parts_.events,
+                                         &adopted_));
   if (ledger_region_.lost()) return fault(LMCD_E_CORRUPT, "ledger: it is shorter than it says");
   LMCD_TRY(open_arena(populated));
   warm_ = true;
@@ -137,7 +138,8 @@ Status Incarnation::begin(memory::SharedMemory memory) {
   std::copy(boot_id.begin(), boot_id.end(), plan.boot_id);
   core::Ledger ledger = core::Ledger::format(ledger_region_.address(), plan);
   ledger.header().daemon_pid.store(static_cast<uint32_t>(::getpid()));
-  LMCD_ASSIGN(store_, core::Store::make(ledger, plan_.store, *policy_, parts_.clock, parts_.events));
+  LMCD_ASSIGN(store_,
+              core::Store::make(ledger, plan_.store, *policy_, parts_.clock, parts_.events));
   store_->accounts().require_quota(plan_.quota_required);
   return open_arena(0);
 }

@@ -23,7 +23,7 @@ Status draw_random(void* bytes, std::size_t count);
 class Incarnation {
  public:
   struct Plan {
-    uint64_t arena_bytes = 0;     // a multiple of the alignment
+    uint64_t arena_bytes = 0;  // a multiple of the alignment
     uint32_t align_bytes = 4096;
     uint32_t records = 0;
     core::StoreOptions store;

@@ -126,12 +126,11 @@ Result<std::unique_ptr<Server::Life>> Server::begin_life(bool cold) {
       static_cast<uint32_t>(options_.event_queue_capacity));
   Incarnation::Plan plan = plan_of(options_);
   plan.cold = cold;
-  LMCD_ASSIGN(life->incarnation,
-              Incarnation::open(plan, {*backing_, clock_, *life->events, log_}));
+  LMCD_ASSIGN(life->incarnation, Incarnation::open(plan, {*backing_, clock_, *life->events, log_}));
   core::Store& store = life->incarnation->store();
   LMCD_ASSIGN(life->copies, make_copies(*life->incarnation));
-  life->quotas = std::make_unique<admin::QuotaFile>(identity_->path_of("quotas"),
-                                                    store.accounts(), *workers_);
+  life->quotas =
+      std::make_unique<admin::QuotaFile>(identity_->path_of("quotas"), store.accounts(), *workers_);
   LMCD_TRY(life->quotas->load());
   transport::Sessions::Limits limits;
   limits.sessions = options_.max_sessions;
@@ -247,7 +246,9 @@ void Server::stop(int signal) {
 
 // The orderly stop: what is left behind is whole, and says so.
 Status Server::finish() {
-  Status heard = supervisor_.stopping();
+  Status told = supervisor_.stopping();
+  if (!told.ok())
+    log_.event(Severity::kWarning, "supervisor.deaf").field("reason", told.text());
   LMCD_SYNC_POINT("stop.before");
   listener_->stop();
   life_->transport->stop();
@@ -258,7 +259,7 @@ Status Server::finish() {
       .field("objects", life_->incarnation->store().snapshot().objects)
       .field("uptime_ms", clock_.now_ms() - started_ms_);
   life_.reset();
-  return closed.ok() ? std::move(heard) : std::move(closed);
+  return closed;
 }
 
 }  // namespace lmcd::server

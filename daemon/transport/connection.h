@@ -77,12 +77,11 @@ class Connection {
     if (deaf_) return;
     std::size_t start =
         wire::encode(message, request, static_cast<uint16_t>(descriptors.size()), queue_);
-    if (!descriptors.empty())
-      passing_.push_back({start, {descriptors.begin(), descriptors.end()}});
+    if (!descriptors.empty()) passing_.push_back({start, {descriptors.begin(), descriptors.end()}});
   }
-  // Sends what the socket takes. Where the peer reads no more, answers are dropped from now on: what
-  // it posted before it went still counts, so reading goes on to the end.
-  // Faults: LMCD_E_LIMIT (past kQueueBytes), LMCD_E_IO.
+  // Sends what the socket takes. Where the peer reads no more, answers are dropped from now on:
+  // what it posted before it went still counts, so reading goes on to the end. Faults: LMCD_E_LIMIT
+  // (past kQueueBytes), LMCD_E_IO.
   Status flush();
   void drop_answers();
   std::size_t queued_bytes() const { return queue_.size() - sent_; }
@@ -111,7 +110,7 @@ class Connection {
   uint64_t moved_bytes_ = 0;
 
   std::vector<std::byte> kept_;  // received, not handed out
-  DescriptorBatch received_;  // came with bytes up to the last received
+  DescriptorBatch received_;     // came with bytes up to the last received
 
   std::vector<std::byte> queue_;
   std::size_t sent_ = 0;

@@ -1,5 +1,5 @@
-// The operator's verbs: Stats, Config, List, Clear, Pin, QuotaSet, QuotaList, Drain, Reload. That the
-// session may use them was checked before (dispatch.cc).
+// The operator's verbs: Stats, Config, List, Clear, Pin, QuotaSet, QuotaList, Drain, Reload. That
+// the session may use them was checked before (dispatch.cc).
 
 #include <algorithm>
 #include <cstring>
@@ -57,8 +57,7 @@ Status answer(Question& question, const wire::Stats&) {
   const std::vector<admin::SessionFacts> sessions = facts_of(desk.sessions, now_ms);
   const std::vector<mover::SegmentFacts> segments = desk.copies.segments(1024);
   const admin::Moment moment{now_ms, sessions, segments, desk.waiting.size()};
-  return question.answer(
-      wire::Text{admin::describe(desk.daemon, desk.store, moment, kTextBytes)});
+  return question.answer(wire::Text{admin::describe(desk.daemon, desk.store, moment, kTextBytes)});
 }
 
 Status answer(Question& question, const wire::Config&) {
@@ -79,9 +78,9 @@ Status answer(Question& question, const wire::Clear& message) {
   LMCD_ASSIGN(std::shared_ptr<Selection> selection, Selection::of(message));
   Desk& desk = question.desk;
   return desk.long_runs.run(
-      question.session.id, [&desk, selection, id = question.session.id, number = question.request,
-                            force = message.force != 0, cursor = uint64_t{0},
-                            cleared = lmcd_cleared_t{}]() mutable {
+      question.session.id,
+      [&desk, selection, id = question.session.id, number = question.request,
+       force = message.force != 0, cursor = uint64_t{0}, cleared = lmcd_cleared_t{}]() mutable {
         desk.store.clear_step(selection->view, force, &cursor, &cleared);
         if (cursor != 0) return true;
         if (Session* session = desk.sessions.find(id))
@@ -94,9 +93,9 @@ Status answer(Question& question, const wire::Pin& message) {
   LMCD_ASSIGN(std::shared_ptr<Selection> selection, Selection::of(message));
   Desk& desk = question.desk;
   return desk.long_runs.run(
-      question.session.id, [&desk, selection, id = question.session.id, number = question.request,
-                            pinned = message.pinned != 0, cursor = uint64_t{0},
-                            changed = uint64_t{0}]() mutable {
+      question.session.id,
+      [&desk, selection, id = question.session.id, number = question.request,
+       pinned = message.pinned != 0, cursor = uint64_t{0}, changed = uint64_t{0}]() mutable {
         changed += desk.store.pin_step(selection->view, pinned, &cursor);
         if (cursor != 0) return true;
         if (Session* session = desk.sessions.find(id)) session->send(wire::Done{changed}, number);
@@ -111,15 +110,15 @@ Status answer(Question& question, const wire::QuotaSet& message) {
     LMCD_TRY(desk.store.accounts().set_quota(message.tenant, message.limit_bytes));
   else
     desk.store.accounts().remove_quota(message.tenant);
-  return desk.quotas.save([&desk, id = question.session.id,
-                           number = question.request](Status status) {
-    Session* session = desk.sessions.find(id);
-    if (session == nullptr) return;
-    if (status.ok())
-      session->send(wire::Done{}, number);
-    else
-      session->send_fault(status, number);
-  });
+  return desk.quotas.save(
+      [&desk, id = question.session.id, number = question.request](Status status) {
+        Session* session = desk.sessions.find(id);
+        if (session == nullptr) return;
+        if (status.ok())
+          session->send(wire::Done{}, number);
+        else
+          session->send_fault(status, number);
+      });
 }
 
 Status answer(Question& question, const wire::QuotaList& message) {

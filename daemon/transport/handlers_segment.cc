@@ -20,9 +20,10 @@ Result<mover::Transfer> transfer_of(const Question& question, const Message& mes
   LMCD_TRY(check_range(name, "blocks_per_item", message.blocks_per_item, 1, wire::kBlockIds));
   if (message.block_ids.size() > wire::kBlockIds ||
       message.block_ids.size() != count * message.blocks_per_item) {
-    return fault(LMCD_E_INVALID, "%s: %zu block ids for %zu keys of %llu blocks; at most %u are valid",
-                 name, message.block_ids.size(), count,
-                 (unsigned long long)message.blocks_per_item, wire::kBlockIds);
+    return fault(LMCD_E_INVALID,
+                 "%s: %zu block ids for %zu keys of %llu blocks; at most %u are valid", name,
+                 message.block_ids.size(), count, (unsigned long long)message.blocks_per_item,
+                 wire::kBlockIds);
   }
   mover::Transfer transfer;
   LMCD_ASSIGN(transfer.parts, parts_of(name, message.parts, message.part, count, single));
@@ -80,9 +81,8 @@ Status answer(Question& question, const wire::SegmentOpen& message) {
 
 Status answer(Question& question, const wire::SegmentClose& message) {
   LMCD_TRY(check_range("SegmentClose", "segment", message.segment, 1, UINT32_MAX));
-  return question.desk.copies.close_segment(question.session.id,
-                                            static_cast<uint32_t>(message.segment),
-                                            done_to(question));
+  return question.desk.copies.close_segment(
+      question.session.id, static_cast<uint32_t>(message.segment), done_to(question));
 }
 
 Status answer(Question& question, const wire::Store& message) {

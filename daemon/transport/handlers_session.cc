@@ -26,8 +26,7 @@ Status check_protocol(const wire::Hello& hello, const std::string& version) {
 }
 
 bool may_administer(const Terms& terms, uid_t uid) {
-  return std::find(terms.admin_uids.begin(), terms.admin_uids.end(), uid) !=
-         terms.admin_uids.end();
+  return std::find(terms.admin_uids.begin(), terms.admin_uids.end(), uid) != terms.admin_uids.end();
 }
 
 void welcome(Question& question, const wire::Hello& hello, bool pass_liveness) {
@@ -67,7 +66,8 @@ Status answer(Question& question, const wire::Hello& hello) {
   LMCD_TRY(check_protocol(hello, desk.terms.daemon_version));
   LMCD_TRY(check_name("Hello", "name", hello.name, wire::kNameBytes));
   if (desk.sessions.full())
-    return fault(LMCD_E_LIMIT, "all %zu sessions are in use (--max-sessions)", desk.sessions.count());
+    return fault(LMCD_E_LIMIT, "all %zu sessions are in use (--max-sessions)",
+                 desk.sessions.count());
   LMCD_ASSIGN(ProcessWatch::Entry entry, desk.processes.enter(session.peer, hello));
   session.slot = entry.slot;
   session.name = hello.name;
@@ -85,8 +85,8 @@ Status take(Post& post, const wire::Alive& alive) {
                  alive.liveness_slot, session.slot);
   }
   if (!post.desk.processes.confirm(session.slot, session.peer)) {
-    return fault(LMCD_E_PROTOCOL, "Alive: this process holds no lock on byte %u of the liveness file",
-                 session.slot);
+    return fault(LMCD_E_PROTOCOL,
+                 "Alive: this process holds no lock on byte %u of the liveness file", session.slot);
   }
   session.phase = Phase::kAlive;
   return {};
@@ -98,10 +98,9 @@ Status answer(Question& question, const wire::NamespaceOpen& message) {
   LMCD_TRY(check_range("NamespaceOpen", "rank_count", message.rank_count, 1, wire::kRanks));
   LMCD_TRY(check_range("NamespaceOpen", "groups", message.groups.size(), 1, wire::kGroups));
   LMCD_ASSIGN(lmcd_key_t fingerprint, keys::fingerprint(message.description));
-  LMCD_ASSIGN(uint32_t space,
-              question.desk.store.open_space(message.description, fingerprint,
-                                             static_cast<uint32_t>(message.rank_count),
-                                             message.groups));
+  LMCD_ASSIGN(uint32_t space, question.desk.store.open_space(
+                                  message.description, fingerprint,
+                                  static_cast<uint32_t>(message.rank_count), message.groups));
   return question.answer(wire::NamespaceOpened{space});
 }
 

@@ -23,8 +23,7 @@ Status answer(Question& question, const wire::Reserve& message) {
   LMCD_TRY(check_beside("Reserve", "lengths", message.lengths.size(), count));
   std::span<const uint64_t> lengths = message.lengths;
   if (lengths.empty()) lengths = std::span(&message.length, 1);
-  for (uint64_t length : lengths)
-    LMCD_TRY(check_range("Reserve", "length", length, 1, UINT32_MAX));
+  for (uint64_t length : lengths) LMCD_TRY(check_range("Reserve", "length", length, 1, UINT32_MAX));
   lmcd_part_t single;
   LMCD_ASSIGN(std::span<const lmcd_part_t> parts,
               parts_of("Reserve", message.parts, message.part, count, single));

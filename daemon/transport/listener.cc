@@ -132,8 +132,7 @@ Result<std::unique_ptr<Listener>> Listener::inherit(Loop& loop, FileDescriptor s
   int flags = ::fcntl(socket.get(), F_GETFL);
   if (flags < 0 || ::fcntl(socket.get(), F_SETFL, flags | O_NONBLOCK) != 0)
     return errno_fault(LMCD_E_IO, errno, "socket: make the inherited one non-blocking");
-  return std::unique_ptr<Listener>(
-      new Listener(loop, std::move(socket), std::move(on_connection)));
+  return std::unique_ptr<Listener>(new Listener(loop, std::move(socket), std::move(on_connection)));
 }
 
 Status Listener::start() {

@@ -27,16 +27,17 @@ ProcessWatch::~ProcessWatch() {
 
 Result<ProcessWatch::Entry> ProcessWatch::enter(const Peer& peer, const wire::Hello& hello) {
   Entry entry;
-  const bool same_file = hello.liveness_device == liveness_.device() &&
-                         hello.liveness_inode == liveness_.inode();
+  const bool same_file =
+      hello.liveness_device == liveness_.device() && hello.liveness_inode == liveness_.inode();
   if (same_file && hello.liveness_slot <= UINT32_MAX &&
       confirm(static_cast<core::LivenessSlot>(hello.liveness_slot), peer)) {
     entry = {static_cast<core::LivenessSlot>(hello.liveness_slot), true};
     if (find(entry.slot) == nullptr) liveness_.hold(entry.slot);
   } else {
     const std::optional<uint32_t> slot = liveness_.allocate();
-    if (!slot) return fault(LMCD_E_LIMIT, "all %u slots for client processes are in use",
-                            memory::Liveness::kSlots);
+    if (!slot)
+      return fault(LMCD_E_LIMIT, "all %u slots for client processes are in use",
+                   memory::Liveness::kSlots);
     entry = {*slot, same_file};
   }
   Process& process = know(entry.slot);

@@ -60,11 +60,11 @@ class Session final : private Watcher {
   void on_ready(uint32_t events) override;
 
   Sessions& owner_;
-  uint32_t interest_ = 0;        // what the loop watches for
-  uint64_t waited_on_ms_ = 0;    // since when the client owes us something; 0: nothing
-  uint64_t settled_bytes_ = 0;   // moved when it was last looked at
-  bool more_ = false;            // a whole frame waits for the next turn
-  bool changed_ = false;         // in Sessions::changed_
+  uint32_t interest_ = 0;       // what the loop watches for
+  uint64_t waited_on_ms_ = 0;   // since when the client owes us something; 0: nothing
+  uint64_t settled_bytes_ = 0;  // moved when it was last looked at
+  bool more_ = false;           // a whole frame waits for the next turn
+  bool changed_ = false;        // in Sessions::changed_
   bool ending_ = false;
 };
 

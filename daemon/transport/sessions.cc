@@ -50,7 +50,9 @@ void Sessions::accept(FileDescriptor socket) {
   if (!socket.valid() || !peer.ok() || !room) {
     ++metrics_.sessions_refused_total;
     log_.event(Severity::kWarning, "connection.refused")
-        .field("reason", !socket.valid() ? "no descriptors left" : room ? "no credentials" : "too many")
+        .field("reason", !socket.valid() ? "no descriptors left"
+                         : room          ? "no credentials"
+                                         : "too many")
         .field("open", open_.size());
     return;
   }
@@ -170,8 +172,8 @@ void Sessions::settle_one(Session& session) {
     settle_.request();
   }
   const bool unsent = session.connection.queued_bytes() != 0;
-  watch(session, (session.more_ || stuck ? 0u : uint32_t{EPOLLIN}) |
-                     (unsent ? uint32_t{EPOLLOUT} : 0u));
+  watch(session,
+        (session.more_ || stuck ? 0u : uint32_t{EPOLLIN}) | (unsent ? uint32_t{EPOLLOUT} : 0u));
 
   session.settled_bytes_ = session.connection.moved_bytes();
   const bool owes = unsent || session.connection.partial_bytes() != 0;
@@ -211,9 +213,9 @@ void Sessions::sweep() {
     fail(*session,
          fault(LMCD_E_TIMEOUT, "nothing moved for %" PRIu64 " ms while %s was due",
                patience_ms(*session),
-               session->phase == Phase::kStranger             ? "its Hello"
+               session->phase == Phase::kStranger         ? "its Hello"
                : session->connection.partial_bytes() != 0 ? "the rest of a frame"
-                                                              : "the reading of its answers"),
+                                                          : "the reading of its answers"),
          0);
   }
   if (next_ms != UINT64_MAX) sweep_.arm_at(next_ms);

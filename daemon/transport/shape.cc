@@ -29,8 +29,7 @@ Result<std::span<const lmcd_part_t>> parts_of(const char* message,
   return std::span<const lmcd_part_t>(&single, 1);
 }
 
-Status check_name(const char* message, const char* field, std::string_view text,
-                  std::size_t most) {
+Status check_name(const char* message, const char* field, std::string_view text, std::size_t most) {
   LMCD_TRY(check_range(message, field, text.size(), 0, most));
   for (char byte : text) {
     if (static_cast<unsigned char>(byte) < 0x20 || byte == 0x7f) {

@@ -2,13 +2,13 @@
 
 #ifdef LMCD_SYNC_POINTS
 
-#include <charconv>
 #include <fcntl.h>
 #include <signal.h>
 #include <time.h>
 #include <unistd.h>
 
 #include <atomic>
+#include <charconv>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -54,8 +54,8 @@ struct Points {
       point.hit = 0;  // what is no number is rejected below
       std::from_chars(rest.data(), rest.data() + rest.size(), point.hit);
     }
-    bool known = point.action == "kill" || point.action == "stop" ||
-                 point.action.starts_with("wait=/");
+    bool known =
+        point.action == "kill" || point.action == "stop" || point.action.starts_with("wait=/");
     if (!known || point.hit < 1) reject(entry);
   }
 

@@ -26,8 +26,8 @@ void arrive(const char* name);
 
 }  // namespace lmcd::sync
 
-#define LMCD_SYNC_POINT(name)                                              \
-  do {                                                                     \
+#define LMCD_SYNC_POINT(name)                                                 \
+  do {                                                                        \
     if (__builtin_expect(::lmcd::sync::armed, 0)) ::lmcd::sync::arrive(name); \
   } while (0)
 

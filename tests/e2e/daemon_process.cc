@@ -1,42 +1,42 @@
 #include "tests/e2e/daemon_process.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
 
+#include "lib/base/fd.h"
+
 namespace lmcd::e2e {
 namespace {
 
 constexpr int kStartMs = 20'000;
-
-void pause_ms(int ms) {
-  timespec pause{ms / 1000, (ms % 1000) * 1'000'000L};
-  ::nanosleep(&pause, nullptr);
-}
 
 std::string make_directory() {
   char name[] = "/tmp/lmcd-e2e-XXXXXX";
   return ::mkdtemp(name);
 }
 
-bool answers(const std::string& path) {
+// Where the daemon says that it is ready, as to a service manager (sd_notify(3)).
+FileDescriptor listen_for_notes(const std::string& path) {
+  FileDescriptor socket(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
   std::memcpy(address.sun_path, path.data(), path.size());
-  int socket = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  bool connected = ::connect(socket, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0;
-  ::close(socket);
-  return connected;
+  ::unlink(path.c_str());
+  if (::bind(socket.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) != 0)
+    socket.reset();
+  return socket;
 }
 
 }  // namespace
@@ -67,10 +67,12 @@ DaemonProcess::~DaemonProcess() {
 }
 
 bool DaemonProcess::start(std::vector<std::string> environment) {
-  std::vector<std::string> words = {LMCD_DAEMON, "--socket",  socket(), "--state-dir",
+  std::vector<std::string> words = {LMCD_DAEMON,      "--socket",     socket(), "--state-dir",
                                     home_ + "/state", "--l1-size-gb", "0.0625"};
   words.insert(words.end(), options_.begin(), options_.end());
-  environment.push_back("PATH=/usr/bin:/bin");
+  const std::string notes_path = directory_ + "/notify";
+  const FileDescriptor notes = listen_for_notes(notes_path);
+  environment.push_back("NOTIFY_SOCKET=" + notes_path);
   std::vector<char*> arguments;
   std::vector<char*> variables;
   for (std::string& word : words) arguments.push_back(word.data());
@@ -86,15 +88,20 @@ bool DaemonProcess::start(std::vector<std::string> environment) {
     ::execve(arguments[0], arguments.data(), variables.data());
     std::_Exit(127);
   }
-  for (int waited_ms = 0; waited_ms < kStartMs; ++waited_ms) {
-    if (::waitpid(pid_, nullptr, WNOHANG) == pid_) {
-      pid_ = 0;
+  FileDescriptor death(static_cast<int>(::syscall(SYS_pidfd_open, pid_, 0)));
+  for (;;) {
+    pollfd ready[] = {{notes.get(), POLLIN, 0}, {death.get(), POLLIN, 0}};
+    if (::poll(ready, 2, kStartMs) <= 0) return false;
+    char note[256] = {};
+    if (ready[0].revents != 0 && ::recv(notes.get(), note, sizeof note - 1, 0) > 0 &&
+        std::strstr(note, "READY=1") != nullptr) {
+      return true;
+    }
+    if (ready[1].revents != 0) {
+      wait_for_end();
       return false;
     }
-    if (home_ == directory_ && answers(socket())) return true;
-    pause_ms(1);
   }
-  return false;
 }
 
 int DaemonProcess::end(int signal) {

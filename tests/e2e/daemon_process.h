@@ -1,5 +1,5 @@
-// A real lmcd-daemon on a private socket, for tests: started, killed and started again over the same
-// state. Its directory, shared memory and process are gone when it goes.
+// A real lmcd-daemon on a private socket, for tests: started, killed and started again over the
+// same state. Its directory, shared memory and process are gone when it goes.
 #pragma once
 
 #include <sys/types.h>
@@ -19,7 +19,7 @@ class DaemonProcess {
   DaemonProcess& operator=(const DaemonProcess&) = delete;
   ~DaemonProcess();
 
-  // Starts the daemon and waits until its socket answers. `environment`: "NAME=value".
+  // Starts the daemon and waits until it says that it is ready. `environment`: "NAME=value".
   // Returns false, with its output in log(), when it ended instead.
   bool start(std::vector<std::string> environment = {});
   // Sends the signal and waits for the end. Returns the status as of waitpid.

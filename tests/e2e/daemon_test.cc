@@ -263,8 +263,8 @@ TEST_F(DaemonTest, the_daemon_copies_for_an_engine) {
   constexpr uint32_t kRun = 4096;
   FileDescriptor memory(::memfd_create("kv", MFD_CLOEXEC));
   ASSERT_EQ(::ftruncate(memory.get(), kBlocks * kRun), 0);
-  auto* kv = static_cast<uint8_t*>(::mmap(nullptr, kBlocks * kRun, PROT_READ | PROT_WRITE,
-                                          MAP_SHARED, memory.get(), 0));
+  auto* kv = static_cast<uint8_t*>(
+      ::mmap(nullptr, kBlocks * kRun, PROT_READ | PROT_WRITE, MAP_SHARED, memory.get(), 0));
   for (uint32_t i = 0; i < kBlocks * kRun; ++i) kv[i] = static_cast<uint8_t>(i * 7 + i / kRun);
   const std::vector<uint8_t> original(kv, kv + kBlocks * kRun);
 

@@ -102,8 +102,8 @@ bool RawClient::greet() {
   if (!reply.is(wire::Welcome::kOpcode) || descriptors_.count < 2) return false;
   welcome_ = reply.as<wire::Welcome>();
   welcome_.hash_algorithm = welcome_.daemon_version = welcome_.instance_id = {};
-  ledger_memory_ = ::mmap(nullptr, welcome_.ledger_bytes, PROT_READ, MAP_SHARED,
-                          descriptors_.items[0].get(), 0);
+  ledger_memory_ =
+      ::mmap(nullptr, welcome_.ledger_bytes, PROT_READ, MAP_SHARED, descriptors_.items[0].get(), 0);
   void* arena = ::mmap(nullptr, welcome_.arena_bytes, PROT_READ | PROT_WRITE, MAP_SHARED,
                        descriptors_.items[1].get(), 0);
   if (ledger_memory_ == MAP_FAILED || arena == MAP_FAILED) return false;
@@ -194,8 +194,9 @@ std::vector<lmcd_event_t> RawClient::take_events() { return std::exchange(events
 
 uint32_t RawClient::open_space(const std::string& description) {
   const lmcd_group_t group{LMCD_GROUP_FULL, 0};
-  return static_cast<uint32_t>(
-      ask(wire::NamespaceOpen{1, std::span(&group, 1), description}).as<wire::NamespaceOpened>().space);
+  return static_cast<uint32_t>(ask(wire::NamespaceOpen{1, std::span(&group, 1), description})
+                                   .as<wire::NamespaceOpened>()
+                                   .space);
 }
 
 wire::Grant RawClient::reserve(uint32_t space, const lmcd_key_t& key, uint64_t bytes,

@@ -73,8 +73,8 @@ class RawClient {
   // Posts are handled in order, so after this all earlier ones are.
   void settle() { ask(wire::Ping{}); }
 
-  bool greet();       // Hello and Welcome
-  bool take_lock();   // of the liveness byte
+  bool greet();      // Hello and Welcome
+  bool take_lock();  // of the liveness byte
   wire::Hello hello() const;
 
   // The events pushed so far.
