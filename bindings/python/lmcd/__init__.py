@@ -11,8 +11,9 @@
 Importing it has no side effect. What stands in `__all__` is public, and nothing else.
 """
 
+from typing import TYPE_CHECKING as _TYPE_CHECKING
+
 from lmcd._ffi import library_version as _library_version
-from lmcd.aio import AsyncNamespace, AsyncSession
 from lmcd.copy import Page, Pages
 from lmcd.errors import (
     Corrupt,
@@ -43,6 +44,9 @@ from lmcd.operate import Cleared, Listed, Operator, Quota, Selector
 from lmcd.presence import KeyPresence, Presence
 from lmcd.segment import Segment, Transfer
 from lmcd.session import Session, SessionInfo
+
+if _TYPE_CHECKING:
+    from lmcd.aio import AsyncNamespace, AsyncSession
 
 __version__: str = _library_version()
 
@@ -96,3 +100,12 @@ __all__ = [
     "__version__",
     "fingerprint",
 ]
+
+
+def __getattr__(name: str) -> object:
+    # Importing asyncio takes longer than all the rest: only those who use it pay.
+    if name in ("AsyncNamespace", "AsyncSession"):
+        from lmcd import aio
+
+        return getattr(aio, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
