@@ -12,7 +12,7 @@ constexpr std::string_view kPrefix = "LMCD_";
 
 // Variables that are ours and no options: the switch of the tests, where `lmcd serve` finds the
 // daemon, and what runtime plugins are told, one of which may start a daemon of its own.
-constexpr std::string_view kNoOptions[] = {"LMCD_TESTING", "LMCD_DAEMON"};
+constexpr std::string_view kNoOptions[] = {"LMCD_TESTING", "LMCD_SYNC_POINT", "LMCD_DAEMON"};
 constexpr std::string_view kPluginPrefix = "LMCD_RUNTIME_PLUGIN_";
 
 bool is_option_variable(std::string_view name) {
