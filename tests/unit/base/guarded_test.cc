@@ -5,6 +5,7 @@
 
 #include <gtest/gtest.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -209,6 +210,20 @@ TEST_F(GuardedDeathTest, a_signal_somebody_sent_kills_or_is_ignored_as_before) {
   };
   EXPECT_EXIT(mapped_then_sent(SIG_DFL), testing::KilledBySignal(SIGBUS), "");
   EXPECT_EXIT(mapped_then_sent(SIG_IGN), testing::ExitedWithCode(7), "");
+}
+
+TEST_F(GuardedDeathTest, a_signal_somebody_sent_is_no_fault_whatever_address_it_names) {
+  auto told_of_an_address = [] {
+    signal(SIGBUS, SIG_IGN);
+    FileDescriptor file = memory(kPage);
+    GuardedRegion shared = region(file, kPage);
+    siginfo_t forged{};
+    forged.si_code = SI_QUEUE;
+    forged.si_addr = shared.address();
+    if (syscall(SYS_rt_sigqueueinfo, getpid(), SIGBUS, &forged) != 0) _exit(1);
+    _exit(shared.lost() ? 2 : 7);
+  };
+  EXPECT_EXIT(told_of_an_address(), testing::ExitedWithCode(7), "");
 }
 
 TEST(Guarded, a_child_has_neither_the_mapping_nor_the_guard) {

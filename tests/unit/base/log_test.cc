@@ -90,6 +90,10 @@ TEST_F(LogTest, a_flood_of_one_kind_is_limited_and_counted_and_others_pass) {
   // One line a second, however often somebody asks meanwhile.
   for (int ms = 0; ms < 1000; ++ms) clock.advance_ms(1), log.event(Severity::kWarning, "flood");
   EXPECT_EQ(written(), "severity=warning event=flood suppressed=1006\n");
+  // What was told is not told again.
+  clock.advance_ms(1000);
+  log.event(Severity::kWarning, "flood");
+  EXPECT_EQ(written(), "severity=warning event=flood\n");
 }
 
 TEST_F(LogTest, what_was_held_back_is_told_at_the_end) {
