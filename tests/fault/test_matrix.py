@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import random
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -20,7 +20,8 @@ from tests.fault.daemon import ARENA_BYTES, OBJECT_BYTES, Daemon, child, content
 from tests.fault.workload import CHAINS, DESCRIPTION, chain
 
 WORKLOAD = "tests.fault.workload"
-ROUNDS = "400"
+ROUNDS = 400
+FOR_EVER = 1_000_000
 
 DAEMON_STEPS = [
     "reserve.before",
@@ -45,7 +46,7 @@ DAEMON_STEPS = [
 ADOPTION_STEPS = ["adopt.after_clear", "adopt.after_parts", "start.before_ready"]
 CLIENT_STEPS = [
     f"client.{message}.{step}"
-    for message in ("Reserve", "Acquire", "Pin", "Clear", "List", "NamespaceOpen")
+    for message in ("Reserve", "Acquire", "Pin", "Clear", "List")
     for step in ("before", "after")
 ] + [
     f"client.{message}.{step}"
@@ -63,6 +64,25 @@ def daemon(tmp_path: Path) -> Iterator[Daemon]:
     daemon = Daemon(tmp_path)
     yield daemon
     daemon.stop()
+
+
+Spawn = Callable[..., "subprocess.Popen[str]"]
+
+
+@pytest.fixture
+def spawn(daemon: Daemon) -> Iterator[Spawn]:
+    """Start workloads on the daemon; whatever is left of them at the end is killed."""
+    spawned: list[subprocess.Popen[str]] = []
+
+    def start(seed: int, rounds: int, sync_point: str = "") -> subprocess.Popen[str]:
+        arguments = (daemon.socket, str(seed), str(rounds))
+        spawned.append(child(WORKLOAD, *arguments, sync_point=sync_point))
+        return spawned[-1]
+
+    yield start
+    for process in spawned:
+        process.kill()
+        process.communicate()
 
 
 class Bystander:
@@ -121,19 +141,19 @@ class Bystander:
 
 def finish(process: subprocess.Popen[str], *, killed: bool) -> None:
     """Wait for a workload; it lies never, and fails only when it was killed."""
-    process.communicate(timeout=60)
+    process.wait(timeout=60)
     assert process.returncode == (-9 if killed else 0), process.returncode
 
 
 @pytest.mark.parametrize("step", DAEMON_STEPS)
-def test_the_daemon_dies_at(step: str, daemon: Daemon) -> None:
+def test_the_daemon_dies_at(step: str, daemon: Daemon, spawn: Spawn) -> None:
     daemon.start()
     bystander = Bystander(daemon)
     daemon.kill()
     hit = random.randint(1, 6) if not step.startswith("close") else 1
     daemon.start(sync_point=f"{step}:kill:{hit}")
-    first = child(WORKLOAD, daemon.socket, "1", "60")
-    second = child(WORKLOAD, daemon.socket, "2", ROUNDS)
+    first = spawn(1, 60)
+    second = spawn(2, ROUNDS)
     assert daemon.wait_dead() == -9
     daemon.start()
     finish(first, killed=False)
@@ -143,10 +163,10 @@ def test_the_daemon_dies_at(step: str, daemon: Daemon) -> None:
 
 
 @pytest.mark.parametrize("step", ADOPTION_STEPS)
-def test_the_daemon_dies_while_it_comes_back_at(step: str, daemon: Daemon) -> None:
+def test_the_daemon_dies_while_it_comes_back_at(step: str, daemon: Daemon, spawn: Spawn) -> None:
     daemon.start()
     bystander = Bystander(daemon)
-    workload = child(WORKLOAD, daemon.socket, "3", ROUNDS)
+    workload = spawn(3, ROUNDS)
     assert workload.stdout is not None
     workload.stdout.readline()
     daemon.kill()
@@ -159,10 +179,10 @@ def test_the_daemon_dies_while_it_comes_back_at(step: str, daemon: Daemon) -> No
 
 
 @pytest.mark.parametrize("step", CLIENT_STEPS)
-def test_a_client_dies_at(step: str, daemon: Daemon) -> None:
+def test_a_client_dies_at(step: str, daemon: Daemon, spawn: Spawn) -> None:
     daemon.start()
     bystander = Bystander(daemon)
-    workload = child(WORKLOAD, daemon.socket, "4", ROUNDS, sync_point=f"{step}:kill")
+    workload = spawn(4, ROUNDS, f"{step}:kill")
     finish(workload, killed=True)
     assert daemon.alive
     bystander.session.ping()
@@ -170,13 +190,13 @@ def test_a_client_dies_at(step: str, daemon: Daemon) -> None:
     bystander.expect_nothing_leaked()
 
 
-def test_clients_and_daemon_die_at_random_times(daemon: Daemon) -> None:
+def test_clients_and_daemon_die_at_random_times(daemon: Daemon, spawn: Spawn) -> None:
     seed = random.randrange(1 << 32)
     print(f"seed {seed}")
     dice = random.Random(seed)
     daemon.start()
     bystander = Bystander(daemon)
-    workloads = [child(WORKLOAD, daemon.socket, str(n), "100000") for n in range(3)]
+    workloads = [spawn(seed_of, FOR_EVER) for seed_of in range(3)]
     for workload in workloads:
         assert workload.stdout is not None
         workload.stdout.readline()
@@ -190,7 +210,7 @@ def test_clients_and_daemon_die_at_random_times(daemon: Daemon) -> None:
             place = dice.randrange(len(workloads))
             workloads[place].kill()
             assert workloads[place].wait() == -9, "a workload had ended before: it saw wrong bytes"
-            workloads[place] = child(WORKLOAD, daemon.socket, str(100 + death), "100000")
+            workloads[place] = spawn(100 + death, FOR_EVER)
     bystander.look()
     for workload in workloads:
         assert workload.poll() is None, "a workload ended by itself: it saw wrong bytes"
