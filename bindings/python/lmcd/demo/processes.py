@@ -24,14 +24,16 @@ class DemoFailed(RuntimeError):
 class Process:
     """A child that is killed, at the latest, when its context ends."""
 
-    def __init__(self, command: list[str], log: Path, *, talks: bool) -> None:
+    def __init__(
+        self, command: list[str], log: Path, *, talks: bool, **environment: str
+    ) -> None:
         self._log = log
         self.child = subprocess.Popen(
             command,
             stdin=subprocess.PIPE if talks else subprocess.DEVNULL,
             stdout=subprocess.PIPE if talks else log.open("ab"),
             stderr=log.open("ab"),
-            env={**os.environ, **ENVIRONMENT},
+            env={**os.environ, **ENVIRONMENT, **environment},
             text=True,
         )
 
@@ -104,15 +106,15 @@ class EngineProcess(Process):
 class DaemonProcess(Process):
     """`lmcd serve` on a private socket: the supervisor, and below it the daemon."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, program: str, folder: Path) -> None:
         self.socket = str(folder / "lmcd.sock")
         command = [
-            *(sys.executable, "-m", "lmcd.cli", "serve", "--no-admin"),
+            *(sys.executable, "-m", "lmcd", "serve"),
             *("--socket", self.socket),
             *("--state-dir", str(folder / "state")),
             *("--l1-size-gb", "0.25"),
         ]
-        super().__init__(command, folder / "daemon.log", talks=False)
+        super().__init__(command, folder / "daemon.log", talks=False, LMCD_DAEMON=program)
 
     def session(self, timeout: float = 20.0) -> lmcd.Session:
         """Open a session as soon as a daemon answers. Raises DemoFailed after `timeout` s."""

@@ -6,6 +6,7 @@ a store; engine B goes on from what A left in the daemon; the daemon is killed a
 engine C finishes. Every turn's logits must have the very bits of the reference.
 """
 
+import json
 import tempfile
 import threading
 import time
@@ -50,9 +51,9 @@ def find_text() -> Path:
 class Demo:
     """One run in a folder of its own."""
 
-    def __init__(self, folder: Path, console: Console, progress: Progress) -> None:
+    def __init__(self, program: str, folder: Path, progress: Progress) -> None:
+        self._program = program
         self._folder = folder
-        self._console = console
         self._progress = progress
         self._text = find_text()
         self._record = Record()
@@ -61,7 +62,7 @@ class Demo:
         """Play all of it. Raises DemoFailed when a promise is broken."""
         reference = threading.Thread(target=self._refer, daemon=True)
         reference.start()
-        with DaemonProcess(self._folder) as daemon, daemon.session() as session:
+        with DaemonProcess(self._program, self._folder) as daemon, daemon.session() as session:
             assert isinstance(daemon, DaemonProcess)
             info = session.info()
             self._say(f"daemon {info.daemon_pid} is up, arena {info.arena_bytes >> 20} MiB")
@@ -197,21 +198,45 @@ def print_summary(record: Record, console: Console) -> None:
     console.print(summary)
 
 
-def run() -> int:
-    """Run the demo; return the exit code."""
-    console = Console()
+def as_document(record: Record, good: bool) -> dict[str, Any]:
+    """Return what happened as JSON values."""
+    return {
+        "ok": good,
+        "turns": [
+            {
+                "turn": turn,
+                "engine": record.engines[turn],
+                "prompt_tokens": answer["prompt_tokens"],
+                "reused_tokens": answer["reused_tokens"],
+                "seconds": answer["seconds"],
+                "seconds_without": record.reference[turn]["seconds"],
+                "same_logits": answer["digest"] == record.reference[turn]["digest"],
+            }
+            for turn, answer in sorted(record.answers.items())
+        ],
+        "killed": record.killed,
+        "lost_objects": record.lost_objects,
+    }
+
+
+def run(program: str, *, as_json: bool = False) -> int:
+    """Run the demo with the daemon `program`; return the exit code."""
+    console = Console(stderr=as_json)
     columns = (TextColumn("{task.description:<20}"), BarColumn(), TimeElapsedColumn())
+    document: dict[str, Any] = {"ok": False}
     try:
         with (
             tempfile.TemporaryDirectory(prefix="lmcd-demo-") as folder,
             Progress(*columns, console=console) as progress,
         ):
-            record = Demo(Path(folder), console, progress).run()
+            record = Demo(program, Path(folder), progress).run()
         equal = print_table(record, console)
         print_summary(record, console)
-        good = equal and record.lost_objects == 0 and len(record.killed) == 2
+        document = as_document(record, equal and record.lost_objects == 0)
     except DemoFailed as failure:
         console.print(f"[red]{failure}")
-        good = False
-    console.print("demo: ok" if good else "demo: FAILED", highlight=False)
-    return 0 if good else 1
+        document["reason"] = str(failure)
+    console.print("demo: ok" if document["ok"] else "demo: FAILED", highlight=False)
+    if as_json:
+        print(json.dumps(document))
+    return 0 if document["ok"] else 1
