@@ -2,13 +2,13 @@
 
 #ifdef LMCD_SYNC_POINTS
 
-#include <charconv>
 #include <fcntl.h>
 #include <signal.h>
 #include <time.h>
 #include <unistd.h>
 
 #include <atomic>
+#include <charconv>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
