@@ -75,7 +75,8 @@ std::string QuotaFile::print() const {
 
 Status QuotaFile::save(Done done) {
   if (waiting_.size() == kWaiting)
-    return fault(LMCD_E_LIMIT, "quotas: %zu changes wait to be on disk, no more are taken", kWaiting);
+    return fault(LMCD_E_LIMIT, "quotas: %zu changes wait to be on disk, no more are taken",
+                 kWaiting);
   waiting_.push_back(std::move(done));
   if (writing_.empty()) start();
   return {};

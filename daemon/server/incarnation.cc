@@ -48,7 +48,8 @@ Result<std::unique_ptr<Incarnation>> Incarnation::open(const Plan& plan, const P
     memory::SharedMemory old;
     old.ledger = std::move(ledger);
     old.ledger_bytes = found->ledger_bytes;
-    Status status = plan.cold ? fault(LMCD_E_INVALID, "--cold") : warm->take_over(std::move(*found));
+    Status status =
+        plan.cold ? fault(LMCD_E_INVALID, "--cold") : warm->take_over(std::move(*found));
     if (status.ok()) return warm;
     parts.log.event(Severity::kWarning, "start.cold").field("reason", status.text());
     warm.reset();
@@ -137,7 +138,8 @@ Status Incarnation::begin(memory::SharedMemory memory) {
   std::copy(boot_id.begin(), boot_id.end(), plan.boot_id);
   core::Ledger ledger = core::Ledger::format(ledger_region_.address(), plan);
   ledger.header().daemon_pid.store(static_cast<uint32_t>(::getpid()));
-  LMCD_ASSIGN(store_, core::Store::make(ledger, plan_.store, *policy_, parts_.clock, parts_.events));
+  LMCD_ASSIGN(store_,
+              core::Store::make(ledger, plan_.store, *policy_, parts_.clock, parts_.events));
   store_->accounts().require_quota(plan_.quota_required);
   return open_arena(0);
 }

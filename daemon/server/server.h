@@ -1,8 +1,8 @@
 // The daemon: builds the graph of its parts, announces readiness, and takes it down in order.
 //
-// Start. Identity (one daemon for each), state, workers, the incarnation of before or a new one, the
-// socket; readiness is announced last. Whatever fails stops the start with one line that says how
-// to mend it.
+// Start. Identity (one daemon for each), state, workers, the incarnation of before or a new one,
+// the socket; readiness is announced last. Whatever fails stops the start with one line that says
+// how to mend it.
 //
 // Stop (SIGTERM, SIGINT). No new clients, sessions end, the ledger is marked clean, and arena and
 // ledger stay for the next daemon. A kill at any instruction leaves them as well, only not clean.

@@ -72,8 +72,9 @@ Result<std::size_t> Connection::frame_bytes(std::span<const std::byte> bytes) co
   wire::Header header;
   std::memcpy(&header, bytes.data(), sizeof header);
   if (header.bytes < sizeof header || header.bytes > frame_limit_ || header.bytes % 8 != 0) {
-    return fault(LMCD_E_PROTOCOL, "a frame of %u bytes (%s): valid are multiples of 8 from %zu to %u",
-                 header.bytes, wire::message_name(header.opcode), sizeof header, frame_limit_);
+    return fault(LMCD_E_PROTOCOL,
+                 "a frame of %u bytes (%s): valid are multiples of 8 from %zu to %u", header.bytes,
+                 wire::message_name(header.opcode), sizeof header, frame_limit_);
   }
   return std::size_t{header.bytes};
 }

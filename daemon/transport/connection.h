@@ -80,9 +80,9 @@ class Connection {
     if (!descriptors.empty())
       passing_.push_back({start, {descriptors.begin(), descriptors.end()}});
   }
-  // Sends what the socket takes. Where the peer reads no more, answers are dropped from now on: what
-  // it posted before it went still counts, so reading goes on to the end.
-  // Faults: LMCD_E_LIMIT (past kQueueBytes), LMCD_E_IO.
+  // Sends what the socket takes. Where the peer reads no more, answers are dropped from now on:
+  // what it posted before it went still counts, so reading goes on to the end. Faults: LMCD_E_LIMIT
+  // (past kQueueBytes), LMCD_E_IO.
   Status flush();
   void drop_answers();
   std::size_t queued_bytes() const { return queue_.size() - sent_; }

@@ -66,7 +66,8 @@ constexpr std::array<Entry, kOpcodes> kTable = make_table();
 Status admit(const Session& session, const wire::Header& header, Kind kind) {
   const char* name = wire::message_name(header.opcode);
   if (kind == Kind::kNone)
-    return fault(LMCD_E_PROTOCOL, "no client sends messages of opcode %u (%s)", header.opcode, name);
+    return fault(LMCD_E_PROTOCOL, "no client sends messages of opcode %u (%s)", header.opcode,
+                 name);
   if (session.phase == Phase::kStranger && header.opcode != wire::Hello::kOpcode)
     return fault(LMCD_E_PROTOCOL, "%s: a session begins with Hello", name);
   if (kind == Kind::kQuestion && header.request == 0)

@@ -1,5 +1,5 @@
-// The operator's verbs: Stats, Config, List, Clear, Pin, QuotaSet, QuotaList, Drain, Reload. That the
-// session may use them was checked before (dispatch.cc).
+// The operator's verbs: Stats, Config, List, Clear, Pin, QuotaSet, QuotaList, Drain, Reload. That
+// the session may use them was checked before (dispatch.cc).
 
 #include <algorithm>
 #include <cstring>

@@ -20,9 +20,10 @@ Result<mover::Transfer> transfer_of(const Question& question, const Message& mes
   LMCD_TRY(check_range(name, "blocks_per_item", message.blocks_per_item, 1, wire::kBlockIds));
   if (message.block_ids.size() > wire::kBlockIds ||
       message.block_ids.size() != count * message.blocks_per_item) {
-    return fault(LMCD_E_INVALID, "%s: %zu block ids for %zu keys of %llu blocks; at most %u are valid",
-                 name, message.block_ids.size(), count,
-                 (unsigned long long)message.blocks_per_item, wire::kBlockIds);
+    return fault(LMCD_E_INVALID,
+                 "%s: %zu block ids for %zu keys of %llu blocks; at most %u are valid", name,
+                 message.block_ids.size(), count, (unsigned long long)message.blocks_per_item,
+                 wire::kBlockIds);
   }
   mover::Transfer transfer;
   LMCD_ASSIGN(transfer.parts, parts_of(name, message.parts, message.part, count, single));

@@ -67,7 +67,8 @@ Status answer(Question& question, const wire::Hello& hello) {
   LMCD_TRY(check_protocol(hello, desk.terms.daemon_version));
   LMCD_TRY(check_name("Hello", "name", hello.name, wire::kNameBytes));
   if (desk.sessions.full())
-    return fault(LMCD_E_LIMIT, "all %zu sessions are in use (--max-sessions)", desk.sessions.count());
+    return fault(LMCD_E_LIMIT, "all %zu sessions are in use (--max-sessions)",
+                 desk.sessions.count());
   LMCD_ASSIGN(ProcessWatch::Entry entry, desk.processes.enter(session.peer, hello));
   session.slot = entry.slot;
   session.name = hello.name;
@@ -85,8 +86,8 @@ Status take(Post& post, const wire::Alive& alive) {
                  alive.liveness_slot, session.slot);
   }
   if (!post.desk.processes.confirm(session.slot, session.peer)) {
-    return fault(LMCD_E_PROTOCOL, "Alive: this process holds no lock on byte %u of the liveness file",
-                 session.slot);
+    return fault(LMCD_E_PROTOCOL,
+                 "Alive: this process holds no lock on byte %u of the liveness file", session.slot);
   }
   session.phase = Phase::kAlive;
   return {};

@@ -1,10 +1,10 @@
 // The client processes behind the sessions, and the proof of their death.
 //
 // Each process has a slot: a byte of the liveness file that it keeps locked as long as it lives.
-// Several sessions of a process share it. Only a lock that is gone proves that its process writes no
-// more (memory/liveness.h); a pidfd makes that noticed at once, and where there is none (a process
-// that this daemon never met, or one in another pid namespace) the slots in quarantine are asked
-// every kAskMs. Nothing is asked while nothing is in quarantine.
+// Several sessions of a process share it. Only a lock that is gone proves that its process writes
+// no more (memory/liveness.h); a pidfd makes that noticed at once, and where there is none (a
+// process that this daemon never met, or one in another pid namespace) the slots in quarantine are
+// asked every kAskMs. Nothing is asked while nothing is in quarantine.
 //
 // A process is known here, and its slot held in the liveness book, as long as it has sessions or
 // extents in quarantine.

@@ -50,7 +50,9 @@ void Sessions::accept(FileDescriptor socket) {
   if (!socket.valid() || !peer.ok() || !room) {
     ++metrics_.sessions_refused_total;
     log_.event(Severity::kWarning, "connection.refused")
-        .field("reason", !socket.valid() ? "no descriptors left" : room ? "no credentials" : "too many")
+        .field("reason", !socket.valid() ? "no descriptors left"
+                         : room          ? "no credentials"
+                                         : "too many")
         .field("open", open_.size());
     return;
   }

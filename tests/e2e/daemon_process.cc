@@ -21,6 +21,7 @@ constexpr int kStartMs = 20'000;
 
 void pause_ms(int ms) {
   timespec pause{ms / 1000, (ms % 1000) * 1'000'000L};
+  // tidy(sleep): paces a poll, with a bound, of a process that can only be asked
   ::nanosleep(&pause, nullptr);
 }
 

@@ -1,5 +1,5 @@
-// A real lmcd-daemon on a private socket, for tests: started, killed and started again over the same
-// state. Its directory, shared memory and process are gone when it goes.
+// A real lmcd-daemon on a private socket, for tests: started, killed and started again over the
+// same state. Its directory, shared memory and process are gone when it goes.
 #pragma once
 
 #include <sys/types.h>

@@ -194,8 +194,9 @@ std::vector<lmcd_event_t> RawClient::take_events() { return std::exchange(events
 
 uint32_t RawClient::open_space(const std::string& description) {
   const lmcd_group_t group{LMCD_GROUP_FULL, 0};
-  return static_cast<uint32_t>(
-      ask(wire::NamespaceOpen{1, std::span(&group, 1), description}).as<wire::NamespaceOpened>().space);
+  return static_cast<uint32_t>(ask(wire::NamespaceOpen{1, std::span(&group, 1), description})
+                                   .as<wire::NamespaceOpened>()
+                                   .space);
 }
 
 wire::Grant RawClient::reserve(uint32_t space, const lmcd_key_t& key, uint64_t bytes,

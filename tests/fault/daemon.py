@@ -17,7 +17,7 @@ OBJECT_BYTES = 128 << 10
 PATIENCE_SECONDS = 20.0
 
 
-def eventually(what: str, seconds: float = PATIENCE_SECONDS) -> "Attempts":
+def eventually(what: str, seconds: float = PATIENCE_SECONDS) -> Attempts:
     """Return attempts, paced, that end with a failure naming `what` when time is up."""
     return Attempts(what, seconds)
 
@@ -29,13 +29,13 @@ class Attempts:
         self._what = what
         self._end = time.monotonic() + seconds
 
-    def __iter__(self) -> "Attempts":
+    def __iter__(self) -> Attempts:
         return self
 
     def __next__(self) -> None:
         if time.monotonic() > self._end:
             raise AssertionError(f"not in time: {self._what}")
-        time.sleep(0.005)
+        time.sleep(0.005)  # tidy(sleep): paces a bounded poll of another process
 
 
 def content_of(key: bytes) -> bytes:
