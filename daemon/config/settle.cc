@@ -26,7 +26,8 @@ Result<std::string> absolute(const std::string& path, const char* option) {
   std::error_code error;
   std::string out = std::filesystem::absolute(path, error).lexically_normal().string();
   if (error || path.empty())
-    return fault(LMCD_E_INVALID, "option \"%s\": %s is not a path", option, in_quotes(path).c_str());
+    return fault(LMCD_E_INVALID, "option \"%s\": %s is not a path", option,
+                 in_quotes(path).c_str());
   return out;
 }
 
@@ -39,7 +40,8 @@ Status settle_socket(Options& options, const Environment& environment) {
   LMCD_ASSIGN(options.socket, absolute(options.socket, "socket"));
   constexpr std::size_t longest = sizeof(sockaddr_un::sun_path) - 1;
   if (options.socket.size() > longest)
-    return fault(LMCD_E_INVALID, "option \"socket\": %s has %zu bytes; a Unix socket's path has at most %zu",
+    return fault(LMCD_E_INVALID,
+                 "option \"socket\": %s has %zu bytes; a Unix socket's path has at most %zu",
                  in_quotes(options.socket).c_str(), options.socket.size(), longest);
   return {};
 }
@@ -111,9 +113,10 @@ Status settle_state_dir(Options& options, const Environment& environment) {
 
 Status settle_arena(Options& options, std::vector<std::string>& warnings) {
   if (!is_power_of_two(options.l1_align_bytes))
-    return fault(LMCD_E_INVALID,
-                 "option \"l1-align-bytes\": %zu is not valid; takes a power of two, 4096 to 2097152",
-                 std::size_t{options.l1_align_bytes});
+    return fault(
+        LMCD_E_INVALID,
+        "option \"l1-align-bytes\": %zu is not valid; takes a power of two, 4096 to 2097152",
+        std::size_t{options.l1_align_bytes});
   uint64_t unit = std::max(options.l1_align_bytes,
                            options.l1_use_hugepages ? kHugePageBytes : uint64_t{4096});
   options.l1_size_bytes = round_down(options.l1_size_bytes, unit);
@@ -156,20 +159,23 @@ Status check_hash(const Options& options, const Environment& environment) {
   uint32_t number = 0;
   auto end = std::from_chars(seed.data(), seed.data() + seed.size(), number);
   if (!seed.empty() && end.ec == std::errc() && end.ptr == seed.data() + seed.size()) return {};
-  return fault(LMCD_E_INVALID,
-               "option \"hash-algorithm\": \"builtin\" is Python's hash(), which differs from process "
-               "to process unless PYTHONHASHSEED is a fixed number; set it for the daemon and every "
-               "engine, or use blake3");
+  return fault(
+      LMCD_E_INVALID,
+      "option \"hash-algorithm\": \"builtin\" is Python's hash(), which differs from process "
+      "to process unless PYTHONHASHSEED is a fixed number; set it for the daemon and every "
+      "engine, or use blake3");
 }
 
 Status check_later(const Options& options) {
   if (options.isolation == Isolation::kUid)
-    return fault(LMCD_E_UNSUPPORTED,
-                 "option \"isolation\": this version does not have \"uid\"; it comes later; takes none");
+    return fault(
+        LMCD_E_UNSUPPORTED,
+        "option \"isolation\": this version does not have \"uid\"; it comes later; takes none");
   if (options.engine_type == EngineType::kBlend)
-    return fault(LMCD_E_UNSUPPORTED,
-                 "option \"engine-type\": this version does not have \"blend\"; it comes later; takes "
-                 "default");
+    return fault(
+        LMCD_E_UNSUPPORTED,
+        "option \"engine-type\": this version does not have \"blend\"; it comes later; takes "
+        "default");
   return {};
 }
 

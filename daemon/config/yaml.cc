@@ -64,7 +64,8 @@ Status MappingReader::next() {
   if (!ready_) return fault(LMCD_E_NO_MEMORY, "no memory to read it");
   if (yaml_parser_parse(&parser_, event_.renew())) return {};
   const std::size_t line = parser_.problem_mark.line + 1;
-  return fault(LMCD_E_INVALID, "line %zu: %s", line, parser_.problem ? parser_.problem : "not YAML");
+  return fault(LMCD_E_INVALID, "line %zu: %s", line,
+               parser_.problem ? parser_.problem : "not YAML");
 }
 
 Status MappingReader::expected(const char* what) const {

@@ -29,7 +29,8 @@ bool Accounts::exceeds(TenantId tenant, uint64_t bytes) const {
 
 Status Accounts::set_quota(std::string_view salt, uint64_t limit_bytes) {
   std::optional<TenantId> tenant = intern(salt);
-  if (!tenant) return fault(LMCD_E_LIMIT, "quota: all %u tenant numbers are in use", Ledger::kTenants);
+  if (!tenant)
+    return fault(LMCD_E_LIMIT, "quota: all %u tenant numbers are in use", Ledger::kTenants);
   accounts_[*tenant].limited = true;
   accounts_[*tenant].limit_bytes = limit_bytes;
   policy_.set_quota(*tenant, limit_bytes);

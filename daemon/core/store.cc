@@ -219,7 +219,8 @@ void Store::change_first(PartId first, PartId successor) {
   index_.replace(hash, first, successor);
   parts_[first].known = 0;
   if (next.known) {
-    policy_.insert({successor, hash, hot_bytes_of(successor), next.tenant, next.parent, next.depth});
+    policy_.insert(
+        {successor, hash, hot_bytes_of(successor), next.tenant, next.parent, next.depth});
     if (holds(next) != 0) policy_.withhold(successor);
   }
 }

@@ -187,7 +187,8 @@ class Store {
   // Returns when to come again (CLOCK_MONOTONIC ms), UINT64_MAX if nothing is due.
   uint64_t tick();
 
-  // Changes whenever a reservation ended or an object became hot: who waits for PENDING looks again.
+  // Changes whenever a reservation ended or an object became hot: who waits for PENDING looks
+  // again.
   uint64_t change_count() const { return change_count_; }
 
   Ledger& ledger() { return ledger_; }

@@ -146,7 +146,8 @@ Status Store::release(SessionId session, uint64_t lease_id) {
   // A lease may have ended by its time, or never held anything: both are ordinary.
   if (lease == nullptr) return {};
   if (lease->kind != LeaseKind::kRead) {
-    return fault(LMCD_E_INVALID, "release: lease %llu is a write lease, which ends by commit or abort",
+    return fault(LMCD_E_INVALID,
+                 "release: lease %llu is a write lease, which ends by commit or abort",
                  (unsigned long long)lease_id);
   }
   for (const LeaseItem& item : lease->items) unlease_object(item.part);

@@ -398,7 +398,8 @@ void WorkerCopies::land_load(Flight& flight) {
     if (grant.outcome != LMCD_LEASED) continue;
     if (flight.corrupt[i]) {
       ++store_.metrics().checksum_failures_total;
-      store_.clear({.space_given = true, .space = flight.space, .keys = {&flight.keys[i], 1}}, true);
+      store_.clear({.space_given = true, .space = flight.space, .keys = {&flight.keys[i], 1}},
+                   true);
       flight.outcomes[i] = LMCD_ABSENT;
     } else if (flight.copied[i] && !lost) {
       flight.outcomes[i] = LMCD_LOADED;

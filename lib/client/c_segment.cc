@@ -19,7 +19,8 @@ namespace {
 Result<FileDescriptor> duplicate(int32_t number) {
   FileDescriptor copy(number < 0 ? -1 : fcntl(number, F_DUPFD_CLOEXEC, 0));
   if (copy.valid()) return copy;
-  return errno_fault(LMCD_E_INVALID, number < 0 ? EBADF : errno, "options.descriptor is %d", number);
+  return errno_fault(LMCD_E_INVALID, number < 0 ? EBADF : errno, "options.descriptor is %d",
+                     number);
 }
 
 }  // namespace
@@ -44,7 +45,8 @@ lmcd_code_t lmcd_segment_open(lmcd_session_t* session, const lmcd_segment_option
     question.length = given.length;
     question.rank = given.rank;
     question.pages = {given.pages, given.page_count};
-    question.page_groups = {given.page_groups, given.page_groups ? given.page_count : std::size_t{0}};
+    question.page_groups = {given.page_groups,
+                            given.page_groups ? given.page_count : std::size_t{0}};
     question.name = view_of(given.name);
     LMCD_ASSIGN(std::unique_ptr<Segment> segment,
                 Segment::open(*session->session, question, std::move(memory)));

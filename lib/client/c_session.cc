@@ -104,8 +104,10 @@ Result<std::vector<lmcd_group_t>> take_groups(const lmcd_namespace_options_t& op
                    "(state) are valid", i, group.kind);
     }
     if ((group.kind == LMCD_GROUP_WINDOW) != (group.window_chunks > 0)) {
-      return fault(LMCD_E_INVALID, "options.groups[%u].window_chunks is %u; 1 or more is valid for a "
-                   "window, 0 for another kind", i, group.window_chunks);
+      return fault(LMCD_E_INVALID,
+                   "options.groups[%u].window_chunks is %u; 1 or more is valid for a "
+                   "window, 0 for another kind",
+                   i, group.window_chunks);
     }
   }
   return std::vector<lmcd_group_t>(options.groups, options.groups + options.group_count);

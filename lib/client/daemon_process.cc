@@ -14,7 +14,8 @@ constexpr int SO_PEERPIDFD = 77;  // Linux 6.5
 FileDescriptor pidfd_of_peer(int socket, pid_t pid) {
   int pidfd = -1;
   socklen_t length = sizeof pidfd;
-  if (getsockopt(socket, SOL_SOCKET, SO_PEERPIDFD, &pidfd, &length) == 0) return FileDescriptor(pidfd);
+  if (getsockopt(socket, SOL_SOCKET, SO_PEERPIDFD, &pidfd, &length) == 0)
+    return FileDescriptor(pidfd);
   return FileDescriptor(static_cast<int>(syscall(SYS_pidfd_open, pid, 0)));
 }
 

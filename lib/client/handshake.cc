@@ -55,13 +55,15 @@ Status check(const wire::Welcome& welcome, const Frame& frame, const Gifts& gift
   }
   if (gifts.batch.count < 2 || gifts.batch.count > 3 ||
       frame.header.descriptors != gifts.batch.count) {
-    return fault(LMCD_E_PROTOCOL, "Welcome announces %u descriptors and brought %zu; 2 or 3 are valid",
+    return fault(LMCD_E_PROTOCOL,
+                 "Welcome announces %u descriptors and brought %zu; 2 or 3 are valid",
                  frame.header.descriptors, gifts.batch.count);
   }
   if (welcome.align_bytes > kGiB || !is_power_of_two(welcome.align_bytes) ||
       welcome.read_ttl_ms > UINT32_MAX || welcome.write_ttl_ms > UINT32_MAX ||
       welcome.liveness_slot > UINT32_MAX) {
-    return fault(LMCD_E_PROTOCOL, "Welcome: align_bytes, a time to live or liveness_slot is not valid");
+    return fault(LMCD_E_PROTOCOL,
+                 "Welcome: align_bytes, a time to live or liveness_slot is not valid");
   }
   return {};
 }

@@ -74,7 +74,8 @@ uint32_t Mapping::validate(const lmcd_grant_t* grants, uint32_t count, uint8_t* 
   uint32_t number = 0;
   for (uint32_t i = 0; i < count; ++i) {
     const lmcd_grant_t& grant = grants[i];
-    const bool holds = whole && grant.outcome == LMCD_LEASED && grant.incarnation == incarnation_[0] &&
+    const bool holds = whole && grant.outcome == LMCD_LEASED &&
+                       grant.incarnation == incarnation_[0] &&
                        reader_.holds(grant.record, grant.word);
     valid[i] = holds ? 1 : 0;
     number += holds ? 1 : 0;

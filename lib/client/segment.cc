@@ -82,7 +82,8 @@ Result<std::unique_ptr<Segment>> Segment::open(Session& session, const wire::Seg
 
 Result<uint64_t> Segment::number(Session& session) const {
   if (session.epoch() == epoch_) return number_;
-  return fault(LMCD_E_SESSION_LOST, "the segment was opened in a session that is lost; open it again");
+  return fault(LMCD_E_SESSION_LOST,
+               "the segment was opened in a session that is lost; open it again");
 }
 
 void Segment::add(const std::shared_ptr<TransferOp>& transfer) {

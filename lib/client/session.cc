@@ -83,7 +83,8 @@ Status Session::ready(Lock& lock, Namespace* space, Deadline until, Terms& terms
   LMCD_TRY(connect(lock, until));
   const uint64_t epoch = epoch_;
   if (space != nullptr) LMCD_TRY(open_space(lock, *space, until));
-  LMCD_TRY(await(lock, until, [&] { return !channel_ || channel_->queued_bytes() <= kQueuedBytes; }));
+  LMCD_TRY(
+      await(lock, until, [&] { return !channel_ || channel_->queued_bytes() <= kQueuedBytes; }));
   if (!channel_ || epoch != epoch_) return lost();
   if (asked_.size() >= kInFlight)
     return fault(LMCD_E_LIMIT, "%zu questions are unanswered, the limit of a session", kInFlight);

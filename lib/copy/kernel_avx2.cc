@@ -5,7 +5,9 @@ namespace {
 
 struct Vector {
   using Register = __m256i;
-  static Register load(const std::byte* at) { return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(at)); }
+  static Register load(const std::byte* at) {
+    return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(at));
+  }
   static void store(std::byte* at, Register value) {
     _mm256_stream_si256(reinterpret_cast<__m256i*>(at), value);
   }

@@ -5,7 +5,9 @@ namespace {
 
 struct Vector {
   using Register = __m128i;
-  static Register load(const std::byte* at) { return _mm_loadu_si128(reinterpret_cast<const __m128i*>(at)); }
+  static Register load(const std::byte* at) {
+    return _mm_loadu_si128(reinterpret_cast<const __m128i*>(at));
+  }
   static void store(std::byte* at, Register value) {
     _mm_stream_si128(reinterpret_cast<__m128i*>(at), value);
   }

@@ -34,7 +34,8 @@ template <class Vector, uint32_t kLanes, bool kChecksum>
     Register line[kLanes][kParts];
 #pragma GCC unroll 8
     for (uint32_t lane = 0; lane < kLanes; ++lane) {
-      uintptr_t ahead = next ? next[lane] + at : reinterpret_cast<uintptr_t>(from[lane] + at + kAheadBytes);
+      uintptr_t ahead =
+          next ? next[lane] + at : reinterpret_cast<uintptr_t>(from[lane] + at + kAheadBytes);
       _mm_prefetch(reinterpret_cast<const char*>(ahead), _MM_HINT_NTA);
 #pragma GCC unroll 4
       for (std::size_t part = 0; part < kParts; ++part)
@@ -80,7 +81,8 @@ void stream_lanes(const Lane* lanes, std::size_t bytes, uint32_t* crcs) {
   stream_lines<Vector, kLanes, kChecksum>(to, from, nullptr, 0, seam, states);
   stream_lines<Vector, kLanes, kChecksum>(to, from, next, seam, bytes, states);
   if constexpr (kChecksum) {
-    for (uint32_t lane = 0; lane < kLanes; ++lane) crcs[lane] = ~static_cast<uint32_t>(states[lane]);
+    for (uint32_t lane = 0; lane < kLanes; ++lane)
+      crcs[lane] = ~static_cast<uint32_t>(states[lane]);
   }
 }
 

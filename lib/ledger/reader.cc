@@ -74,7 +74,8 @@ uint64_t Reader::incarnation() const {
 uint32_t Reader::first_record(uint32_t space, const lmcd_key_t& key, uint64_t hash) const {
   return index_.find(hash, [&](uint32_t number) {
     const Record* candidate = record(number);
-    return candidate != nullptr && peek(candidate->space) == space && peek_equal(candidate->key, key);
+    return candidate != nullptr && peek(candidate->space) == space &&
+           peek_equal(candidate->key, key);
   });
 }
 

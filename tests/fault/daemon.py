@@ -36,7 +36,7 @@ class Attempts:
     def __next__(self) -> None:
         if time.monotonic() > self._end:
             raise AssertionError(f"not in time: {self._what}")
-        time.sleep(0.005)
+        time.sleep(0.005)  # tidy(sleep): paces a bounded poll of another process
 
 
 def content_of(key: bytes) -> bytes:

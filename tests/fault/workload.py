@@ -46,7 +46,7 @@ class Workload:
             except (lmcd.NoDaemon, lmcd.SessionLost):
                 if time.monotonic() > end:
                     raise
-                time.sleep(0.01)
+                time.sleep(0.01)  # tidy(sleep): paces the wait for a daemon, within a bound
 
     def round(self) -> None:
         """Do one thing."""
@@ -57,7 +57,7 @@ class Workload:
         try:
             verb(keys)
         except (lmcd.NoDaemon, lmcd.SessionLost, lmcd.TimedOut):
-            time.sleep(0.01)
+            time.sleep(0.01)  # tidy(sleep): a workload without a daemon must not spin
 
     def store(self, keys: lmcd.Keys) -> None:
         """Store a prompt, in two commits."""

@@ -63,7 +63,8 @@ TEST(Crc32c, pieces_extend_and_combine_to_the_whole) {
     uint32_t front = crc32c(bytes.data(), cut);
     uint32_t back = crc32c(bytes.data() + cut, length - cut);
     ASSERT_EQ(crc32c(bytes.data(), length), whole) << length;
-    ASSERT_EQ(crc32c_extend(front, bytes.data() + cut, length - cut), whole) << length << " " << cut;
+    ASSERT_EQ(crc32c_extend(front, bytes.data() + cut, length - cut), whole)
+        << length << " " << cut;
     ASSERT_EQ(crc32c_combine(front, back, length - cut), whole) << length << " " << cut;
   }
 }

@@ -37,8 +37,9 @@ TEST(Adapter, every_field_is_checked) {
             "option \"l2-adapter\": needs a field \"type\", such as \"mock\"");
   EXPECT_EQ(adapter_refusal(R"({"type": "mock", "max_size_gb": 2})"),
             "option \"l2-adapter\": needs a field \"mock_bandwidth_gb\"");
-  EXPECT_EQ(adapter_refusal(R"({"type": "mock", "max_size_gb": 0, "mock_bandwidth_gb": 1})"),
-            "option \"l2-adapter\": field \"max_size_gb\" takes a number above 0, up to 1.04858e+06");
+  EXPECT_EQ(
+      adapter_refusal(R"({"type": "mock", "max_size_gb": 0, "mock_bandwidth_gb": 1})"),
+      "option \"l2-adapter\": field \"max_size_gb\" takes a number above 0, up to 1.04858e+06");
   EXPECT_EQ(adapter_refusal(R"({"type": "mock", "size": 1})"),
             "option \"l2-adapter\": has field \"size\", which type \"mock\" does not know");
   EXPECT_NE(adapter_refusal("{"), "taken");

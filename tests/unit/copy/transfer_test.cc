@@ -90,7 +90,8 @@ struct Case {
   std::vector<Item> items() {
     std::vector<Item> items;
     for (std::size_t i = 0; i < block_ids.size(); ++i)
-      items.push_back({arena.data() + offsets[i], block_ids[i].size() * engine.block_bytes(), block_ids[i]});
+      items.push_back(
+          {arena.data() + offsets[i], block_ids[i].size() * engine.block_bytes(), block_ids[i]});
     return items;
   }
 };
@@ -160,7 +161,8 @@ void check_scatter(Case& made, Transfer transfer, Crew& crew, Random& random) {
     expected_intact[i] = 0;
   }
   std::vector<uint8_t> intact(items.size(), 9);
-  Status status = scatter({transfer.layout, items, transfer.threads, transfer.kernel}, crew, intact);
+  Status status =
+      scatter({transfer.layout, items, transfer.threads, transfer.kernel}, crew, intact);
   ASSERT_TRUE(status.ok()) << status.text();
   expect_same(made.engine.memory, expected, "engine");
   expect_same(made.arena, arena_before, "arena");
@@ -185,7 +187,8 @@ void check_seed(uint64_t seed, Crew& crew) {
 
 TEST(Transfer, random_layouts_are_copied_to_the_byte) {
   std::unique_ptr<Crew> crew = std::move(Crew::start(3).value());
-  if (const char* seed = std::getenv("LMCD_SEED")) return check_seed(std::strtoull(seed, nullptr, 10), *crew);
+  if (const char* seed = std::getenv("LMCD_SEED"))
+    return check_seed(std::strtoull(seed, nullptr, 10), *crew);
   for (uint64_t seed = 1; seed <= 200 && !HasFailure(); ++seed) check_seed(seed, *crew);
 }
 
@@ -206,8 +209,10 @@ class BadTransfer : public testing::Test {
     EXPECT_EQ(gathered.text(), scattered.text());
     EXPECT_EQ(gathered.code(), gathered.ok() ? LMCD_OK : LMCD_E_INVALID);
     if (!gathered.ok()) {
-      EXPECT_TRUE(std::all_of(std::begin(memory_), std::end(memory_), [](std::byte b) { return b == std::byte{1}; }));
-      EXPECT_TRUE(std::all_of(std::begin(extent_), std::end(extent_), [](std::byte b) { return b == std::byte{2}; }));
+      EXPECT_TRUE(std::all_of(std::begin(memory_), std::end(memory_),
+                              [](std::byte b) { return b == std::byte{1}; }));
+      EXPECT_TRUE(std::all_of(std::begin(extent_), std::end(extent_),
+                              [](std::byte b) { return b == std::byte{2}; }));
     }
     return std::string(gathered.text());
   }

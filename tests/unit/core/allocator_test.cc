@@ -92,8 +92,10 @@ TEST(Allocator, random_histories_keep_the_books_exact) {
 
 TEST(Allocator, adopted_extents_are_like_placed_ones) {
   Allocator allocator = make_allocator(100);
-  const Allocator::Occupied occupied[] = {
-      {0, 5 * kGranule}, {5 * kGranule, 1}, {20 * kGranule, 30 * kGranule - 7}, {98 * kGranule, 2 * kGranule}};
+  const Allocator::Occupied occupied[] = {{0, 5 * kGranule},
+                                          {5 * kGranule, 1},
+                                          {20 * kGranule, 30 * kGranule - 7},
+                                          {98 * kGranule, 2 * kGranule}};
   ExtentId ids[4];
   allocator.adopt(occupied, ids);
   EXPECT_EQ(allocator.free_bytes(), (100 - 5 - 1 - 30 - 2) * kGranule);

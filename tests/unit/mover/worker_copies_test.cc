@@ -26,7 +26,8 @@ class Copying : public core::StoreTest {
   void begin(WorkerCopies::Checksums checksums = WorkerCopies::Checksums::kOff) {
     start(64);
     arena_file_ = memory_file(64 * kAlign);
-    arena_ = std::move(GuardedRegion::map(arena_file_.get(), 64 * kAlign, Access::kReadWrite).value());
+    arena_ =
+        std::move(GuardedRegion::map(arena_file_.get(), 64 * kAlign, Access::kReadWrite).value());
     auto made = WorkerCopies::make(*store_, pool_, arena_, {.session = 99, .checksums = checksums});
     ASSERT_TRUE(made.ok());
     copies_ = std::move(made.value());

@@ -72,12 +72,11 @@ def main() -> None:
         keys = lmcd.KeyChain(lmcd.fingerprint(description)).extend(prompt)
         if shared is not None:
             shared.expect(keys)
-        answer = engine.answer(
-            prompt,
-            keys,
-            request["new_tokens"],
-            lambda done, total, turn=turn: tell("progress", turn=turn, done=done, total=total),
-        )
+
+        def progress(done: int, total: int, turn: int = turn) -> None:
+            tell("progress", turn=turn, done=done, total=total)
+
+        answer = engine.answer(prompt, keys, request["new_tokens"], progress)
         conversation.reply(answer.tokens)
         told = {**asdict(answer), "digest": answer.digest, "turn": turn}
         del told["logits"]

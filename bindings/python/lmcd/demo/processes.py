@@ -11,10 +11,13 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import lmcd
 from lmcd.demo import ENVIRONMENT
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 
 class DemoFailed(RuntimeError):
@@ -56,7 +59,7 @@ class Process:
         """Return the end of what it wrote to stderr."""
         return self._log.read_text(errors="replace")[-2000:]
 
-    def __enter__(self) -> "Process":
+    def __enter__(self) -> "Self":
         return self
 
     def __exit__(

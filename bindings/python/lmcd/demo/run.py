@@ -129,7 +129,9 @@ class Demo:
                 if event["kind"] == "answer":
                     self._take(event, name)
                     reused, prompt = event["reused_tokens"], event["prompt_tokens"]
-                    self._say(f"engine {name}, turn {event['turn']}: {reused} of {prompt} tokens reused")
+                    self._say(
+                        f"engine {name}, turn {event['turn']}: {reused} of {prompt} tokens reused"
+                    )
             engine.check_ended_well()
 
     def _engine_a(self, daemon: DaemonProcess) -> None:
@@ -158,7 +160,16 @@ class Demo:
 def print_table(record: Record, console: Console) -> bool:
     """Print what was reached; return whether every turn has the reference's bits."""
     table = Table(title="each turn, beside an engine without a cache")
-    for heading in ("turn", "engine", "prompt", "reused", "prefill s", "without", "load GB/s", "logits"):
+    for heading in (
+        "turn",
+        "engine",
+        "prompt",
+        "reused",
+        "prefill s",
+        "without",
+        "load GB/s",
+        "logits",
+    ):
         table.add_column(heading, justify="right")
     equal = True
     for turn, answer in sorted(record.answers.items()):
