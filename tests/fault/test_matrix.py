@@ -44,19 +44,23 @@ DAEMON_STEPS = [
     "close.after",
 ]
 ADOPTION_STEPS = ["adopt.after_clear", "adopt.after_parts", "start.before_ready"]
-CLIENT_STEPS = [
-    f"client.{message}.{step}"
-    for message in ("Reserve", "Acquire", "Pin", "Clear", "List")
-    for step in ("before", "after")
-] + [
-    f"client.{message}.{step}"
-    for message in ("Commit", "Abort", "Release", "Touch", "AcquirePosted")
-    for step in ("before", "after")
-] + [
-    "client.Granted.answered",
-    "client.NamespaceOpened.answered",
-    "client.Cleared.answered",
-]
+CLIENT_STEPS = (
+    [
+        f"client.{message}.{step}"
+        for message in ("Reserve", "Acquire", "Pin", "Clear", "List")
+        for step in ("before", "after")
+    ]
+    + [
+        f"client.{message}.{step}"
+        for message in ("Commit", "Abort", "Release", "Touch", "AcquirePosted")
+        for step in ("before", "after")
+    ]
+    + [
+        "client.Granted.answered",
+        "client.NamespaceOpened.answered",
+        "client.Cleared.answered",
+    ]
+)
 
 
 @pytest.fixture

@@ -27,9 +27,7 @@ class DemoFailed(RuntimeError):
 class Process:
     """A child that is killed, at the latest, when its context ends."""
 
-    def __init__(
-        self, command: list[str], log: Path, *, talks: bool, **environment: str
-    ) -> None:
+    def __init__(self, command: list[str], log: Path, *, talks: bool, **environment: str) -> None:
         self._log = log
         self.child = subprocess.Popen(
             command,
