@@ -2,10 +2,10 @@
 // onto each other, and says which page and which field is wrong.
 #include "lib/copy/layout.h"
 
+#include <gtest/gtest.h>
+
 #include <functional>
 #include <string>
-
-#include <gtest/gtest.h>
 
 namespace lmcd::copy {
 namespace {
