@@ -33,6 +33,15 @@ TEST(Layout, bases_become_addresses_and_sizes_add_up) {
   EXPECT_EQ(layout.value().planes()[1].bytes_before, 256u);
 }
 
+TEST(Layout, the_page_with_the_fewest_blocks_bounds_the_ids) {
+  Page few = good();
+  few.block_count = 3;
+  for (bool first : {true, false}) {
+    Page pages[] = {first ? few : good(), first ? good() : few};
+    EXPECT_EQ(Layout::make(pages, kMemory).value().block_count(), 3u);
+  }
+}
+
 TEST(Layout, each_wrong_field_is_named) {
   struct Case {
     std::function<void(Page&)> spoil;
