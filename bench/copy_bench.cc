@@ -215,8 +215,8 @@ class Comparison {
   void report_shape(Report& report, std::size_t index) {
     const Shape& shape = kShapes[index];
     auto rate = [&](std::size_t arm) {
-      return engines_[index]->extent_bytes() / arms_[first_transfer_ + 4 * index + arm].seconds() /
-             1e9;
+      auto bytes = static_cast<double>(engines_[index]->extent_bytes());
+      return bytes / arms_[first_transfer_ + 4 * index + arm].seconds() / 1e9;
     };
     auto bound = [&](double limit) {
       return shape.share_of_limit ? std::optional(at_least(limit)) : std::nullopt;
