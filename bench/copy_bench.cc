@@ -42,8 +42,8 @@ struct Shape {
 };
 
 constexpr Shape kShapes[] = {
-    {"4 KiB", 4 * kKiB, {}},      {"16 KiB", 16 * kKiB, {}},     {"18 KiB", 18 * kKiB, {}},
-    {"32 KiB", 32 * kKiB, 0.90},  {"33001 bytes", 33001, {}},    {"128 KiB", 128 * kKiB, 0.94},
+    {"4 KiB", 4 * kKiB, {}},       {"16 KiB", 16 * kKiB, {}},  {"18 KiB", 18 * kKiB, {}},
+    {"32 KiB", 32 * kKiB, 0.90},   {"33001 bytes", 33001, {}}, {"128 KiB", 128 * kKiB, 0.94},
     {"512 KiB", 512 * kKiB, 0.94}, {"2 MiB", 2 * kMiB, 0.94},
 };
 
@@ -115,8 +115,8 @@ class Engine {
     auto block_count = static_cast<uint32_t>(blocks_per_extent_ * kExtents);
     std::vector<Page> pages;
     for (std::size_t i = 0; i < page_count; ++i)
-      pages.push_back({i * block_count * run_bytes, run_bytes, run_bytes, run_bytes, 1,
-                       block_count, 0});
+      pages.push_back(
+          {i * block_count * run_bytes, run_bytes, run_bytes, run_bytes, 1, block_count, 0});
     Memory all{reinterpret_cast<uintptr_t>(memory), kMemoryBytes};
     layout_ = std::make_unique<Layout>(std::move(Layout::make(pages, all).value()));
     block_ids_.resize(block_count);
@@ -145,9 +145,8 @@ class Comparison {
       : direction_(direction), shared_(shared), crew_(crew), partner_(partner) {
     to_ = direction == Direction::kGather ? shared : engine;
     from_ = direction == Direction::kGather ? engine : shared;
-    arms_.emplace_back("memcpy", [this](std::size_t turn) {
-      std::memcpy(to(turn), from(turn), kExtentBytes);
-    });
+    arms_.emplace_back(
+        "memcpy", [this](std::size_t turn) { std::memcpy(to(turn), from(turn), kExtentBytes); });
     for (const ContiguousCopy& way : contiguous_copies()) add_contiguous(way);
     first_transfer_ = arms_.size();
     for (const Shape& shape : kShapes) {
@@ -173,9 +172,8 @@ class Comparison {
   }
 
   void add_contiguous(const ContiguousCopy& way) {
-    arms_.emplace_back(way.name, [this, way](std::size_t turn) {
-      way.copy(to(turn), from(turn), kExtentBytes);
-    });
+    arms_.emplace_back(
+        way.name, [this, way](std::size_t turn) { way.copy(to(turn), from(turn), kExtentBytes); });
     arms_.emplace_back(way.name, [this, way](std::size_t turn) {
       partner_.both([&](std::size_t half) {
         std::size_t offset = half * kExtentBytes / 2;
@@ -210,15 +208,15 @@ class Comparison {
     report.add({prefix_ + "limit", limit_rate_, "GB/s"});
     report.add({prefix_ + "limit, 2 threads: gain", limit_rate_of_two_, "GB/s",
                 limit_rate_of_two_ / limit_rate_});
-    report.add({prefix_ + "memcpy: of the limit", memcpy_rate_, "GB/s",
-                memcpy_rate_ / limit_rate_});
+    report.add(
+        {prefix_ + "memcpy: of the limit", memcpy_rate_, "GB/s", memcpy_rate_ / limit_rate_});
   }
 
   void report_shape(Report& report, std::size_t index) {
     const Shape& shape = kShapes[index];
     auto rate = [&](std::size_t arm) {
-      return engines_[index]->extent_bytes() /
-             arms_[first_transfer_ + 4 * index + arm].seconds() / 1e9;
+      auto bytes = static_cast<double>(engines_[index]->extent_bytes());
+      return bytes / arms_[first_transfer_ + 4 * index + arm].seconds() / 1e9;
     };
     auto bound = [&](double limit) {
       return shape.share_of_limit ? std::optional(at_least(limit)) : std::nullopt;

@@ -59,7 +59,9 @@ class Report {
       std::printf("%-52s %12.4g %-6s ", row.name.c_str(), row.value, row.unit.c_str());
       row.ratio ? std::printf("%8.3f ", *row.ratio) : std::printf("%8s ", "");
       std::printf("%9s %s\n", row.bound ? row.bound->text().c_str() : "",
-                  !row.bound ? "" : *row.met() ? "met" : "MISSED");
+                  !row.bound   ? ""
+                  : *row.met() ? "met"
+                               : "MISSED");
     }
   }
 
@@ -75,7 +77,9 @@ class Report {
       std::fprintf(file, "\"ratio\": %s, ", row.ratio ? number(*row.ratio).c_str() : "null");
       std::string bound = row.bound ? '"' + row.bound->text() + '"' : "null";
       std::fprintf(file, "\"bound\": %s, \"met\": %s}", bound.c_str(),
-                   !row.bound ? "null" : *row.met() ? "true" : "false");
+                   !row.bound   ? "null"
+                   : *row.met() ? "true"
+                                : "false");
     }
     std::fprintf(file, "\n]\n");
     return std::fclose(file) == 0;

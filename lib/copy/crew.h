@@ -35,7 +35,7 @@ class Crew {
 
   // Runs `work` on the calling thread and on at most `threads - 1` of the crew at once. Each who
   // runs it returns when there is nothing left to do. What they wrote is visible to the caller
-  // afterwards.
+  // afterwards. Requires: threads > 0.
   void run(uint32_t threads, const std::function<void()>& work);
 
  private:

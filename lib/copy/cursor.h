@@ -54,7 +54,7 @@ class Cursor {
   std::span<const Item> items_;
   uint64_t at_;  // number of the next byte
   uint64_t end_;
-  std::size_t item_;
+  std::size_t item_ = 0;
   std::size_t plane_ = 0;
   std::size_t block_ = 0;  // index into the item's block ids
   uint32_t run_ = 0;

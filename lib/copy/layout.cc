@@ -47,8 +47,8 @@ Result<uint64_t> extent_of(const Page& page, std::size_t index) {
   if (!runs_apart || !blocks_apart || !nested)
     return fault(LMCD_E_INVALID,
                  "page %zu: runs of %" PRIu32 " bytes overlap with block_stride %" PRIu64
-                 " and run_stride %" PRIu64
-                 "; valid: block_stride >= %" PRIu64 " or run_stride >= %" PRIu64,
+                 " and run_stride %" PRIu64 "; valid: block_stride >= %" PRIu64
+                 " or run_stride >= %" PRIu64,
                  index, page.run_bytes, page.block_stride, page.run_stride, *runs, *blocks);
   return *whole;
 }

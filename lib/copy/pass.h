@@ -2,8 +2,8 @@
 // works out their checksums while the bytes are in the cache.
 //
 // Fragments wait until there are enough for two rounds of the kernel's lanes, so that each round
-// knows what follows it. What is no whole line at the destination (the ends of a fragment) and
-// fragments too short to gain by streaming go through memcpy.
+// knows what follows it. What is no whole line at the destination, the ends of a fragment, goes
+// through memcpy.
 //
 // A stretch is what the pass has copied of one item without a gap. Its crc is moved to the item's
 // end and added to the item's sum; since crc32c is linear, sums of stretches come to the crc of

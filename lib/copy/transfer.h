@@ -5,10 +5,12 @@
 // from one counter until none is left; so they end together even when one of them started late
 // or was interrupted. Before a call returns, every thread that copied has fenced its stores.
 //
-// Not checked: that pages and extents do not overlap each other, and that a scatter names no
-// block twice (such a block gets bytes of either item). The extent is read while it is copied:
-// only validation of the lease afterwards tells whether another process wrote to it meanwhile,
-// and a matching checksum is no substitute. Calls may be made on any thread, several at once.
+// What a transfer names must not change while it runs; block ids are read twice, so they never lie
+// in memory that another process can write. Not checked: that pages and extents do not overlap each
+// other, and that a scatter names no block twice (such a block gets bytes of either item). The
+// extent is read while it is copied: only validation of the lease afterwards tells whether another
+// process wrote to it meanwhile, and a matching checksum is no substitute. Calls may be made on any
+// thread, several at once.
 #pragma once
 
 #include <cstdint>

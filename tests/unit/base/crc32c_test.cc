@@ -2,12 +2,12 @@
 // worked bit by bit, at every small length and alignment, and at random large ones.
 #include "lib/base/crc32c.h"
 
+#include <gtest/gtest.h>
+
 #include <cstring>
 #include <random>
 #include <string_view>
 #include <vector>
-
-#include <gtest/gtest.h>
 
 namespace lmcd {
 namespace {

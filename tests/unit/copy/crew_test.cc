@@ -3,6 +3,7 @@
 // joined it has left. Orders are forced with barriers and latches.
 #include "lib/copy/crew.h"
 
+#include <gtest/gtest.h>
 #include <signal.h>
 
 #include <atomic>
@@ -10,8 +11,6 @@
 #include <latch>
 #include <set>
 #include <thread>
-
-#include <gtest/gtest.h>
 
 namespace lmcd::copy {
 namespace {

@@ -2,10 +2,10 @@
 // onto each other, and says which page and which field is wrong.
 #include "lib/copy/layout.h"
 
+#include <gtest/gtest.h>
+
 #include <functional>
 #include <string>
-
-#include <gtest/gtest.h>
 
 namespace lmcd::copy {
 namespace {
@@ -31,6 +31,15 @@ TEST(Layout, bases_become_addresses_and_sizes_add_up) {
   EXPECT_EQ(layout.value().block_count(), 8u);
   EXPECT_EQ(reinterpret_cast<uintptr_t>(layout.value().planes()[1].address), 0x10000u + 65536u);
   EXPECT_EQ(layout.value().planes()[1].bytes_before, 256u);
+}
+
+TEST(Layout, the_page_with_the_fewest_blocks_bounds_the_ids) {
+  Page few = good();
+  few.block_count = 3;
+  for (bool first : {true, false}) {
+    Page pages[] = {first ? few : good(), first ? good() : few};
+    EXPECT_EQ(Layout::make(pages, kMemory).value().block_count(), 3u);
+  }
 }
 
 TEST(Layout, each_wrong_field_is_named) {

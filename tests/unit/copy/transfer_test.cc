@@ -4,6 +4,8 @@
 // crc worked bit by bit. A failing case prints its seed; LMCD_SEED=<seed> replays it alone.
 #include "lib/copy/transfer.h"
 
+#include <gtest/gtest.h>
+
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
@@ -11,8 +13,6 @@
 #include <random>
 #include <string>
 #include <vector>
-
-#include <gtest/gtest.h>
 
 #include "tests/unit/copy/engine.h"
 
