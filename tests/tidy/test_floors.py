@@ -35,8 +35,6 @@ def floors() -> dict[str, int]:
 
 def folder_of(name: str) -> str:
     """Return the folder that a file belongs to in the sense of the floors."""
-    if name == "daemon/main.cc":
-        return "main"
     parts = name.split("/")
     return parts[0] if parts[0] in ("cuda", "include") else "/".join(parts[:2])
 

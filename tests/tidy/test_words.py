@@ -54,7 +54,7 @@ def test_no_test_sleeps() -> None:
 
 
 def test_daemon_and_libraries_print_nothing_past_the_log() -> None:
-    talkers = ("daemon/main.cc", "lib/base/log")
+    talkers = ("daemon/server/main.cc", "lib/base/log")
     names = [name for name in sources(*CPP, under=SHIPPED) if not name.startswith(talkers)]
     wrong = found_in_code(PRINT, "print", names)
     assert not wrong, "\n".join(wrong)
@@ -72,7 +72,7 @@ def test_only_the_configuration_reads_the_environment() -> None:
         "lib/base/supervisor",
         "lib/base/sync_point",
         "lib/client/settings",
-        "bindings/python/lmcd/config",
+        "bindings/python/lmcd/cli/context",
     )
     cpp = [name for name in sources(*CPP, under=SHIPPED) if not name.startswith(readers)]
     python = [
