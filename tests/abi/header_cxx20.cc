@@ -1,12 +1,12 @@
 // The headers are C++20, and every struct has the layout it was released with and may be copied
 // byte by byte.
+#include <lmcd.h>
+#include <lmcd_admin.h>
+
 #include <cstddef>
 #include <type_traits>
 
-#include "lmcd.h"
-#include "lmcd_admin.h"
-
-#define LMCD_STRUCT(type, bytes)    \
+#define LMCD_STRUCT(type, bytes)          \
   static_assert(sizeof(type) == (bytes)); \
   static_assert(std::is_trivially_copyable_v<type> && std::is_standard_layout_v<type>);
 #define LMCD_FIELD(type, field, offset) static_assert(offsetof(type, field) == (offset));
