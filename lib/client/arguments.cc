@@ -49,8 +49,10 @@ Status check_struct(const void* given, std::size_t known_bytes, const char* name
   const bool rest_is_zero = std::all_of(bytes + known_bytes, bytes + struct_size,
                                         [](unsigned char byte) { return byte == 0; });
   if (rest_is_zero) return {};
-  return fault(LMCD_E_UNSUPPORTED, "%s: a field past its first %zu bytes is set; this library (%s) "
-               "does not know it", name, known_bytes, lmcd_version());
+  return fault(LMCD_E_UNSUPPORTED,
+               "%s: a field past its first %zu bytes is set; this library (%s) "
+               "does not know it",
+               name, known_bytes, lmcd_version());
 }
 
 }  // namespace lmcd::client

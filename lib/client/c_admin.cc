@@ -34,8 +34,7 @@ template <typename Message>
 lmcd_code_t ask_done(lmcd_session_t* session, lmcd_error_t* err) {
   return guard(err, [&]() -> Status {
     LMCD_TRY(check(session));
-    return session->session->ask<wire::Done>(Message{},
-                                             [](const wire::Done&) { return Status(); });
+    return session->session->ask<wire::Done>(Message{}, [](const wire::Done&) { return Status(); });
   });
 }
 

@@ -67,8 +67,8 @@ lmcd_code_t lmcd_gather(lmcd_mapping_t* mapping, const lmcd_paged_copy_t* copy, 
     LMCD_ASSIGN(const lmcd_paged_copy_t given, take_copy(mapping, copy));
     if (given.checksum != 0) LMCD_TRY(check_not_null(crcs, "crcs (with copy.checksum)"));
     Mapping& mapped = *mapping->mapping;
-    LMCD_ASSIGN(const copy::Layout layout, copy::Layout::make({given.pages, given.page_count},
-                                                              copy::Memory::whole_process()));
+    LMCD_ASSIGN(const copy::Layout layout,
+                copy::Layout::make({given.pages, given.page_count}, copy::Memory::whole_process()));
     LMCD_ASSIGN(const std::vector<copy::Item> items, make_items(mapped, given, LMCD_RESERVED));
     LMCD_ASSIGN(const std::shared_ptr<copy::Crew> crew, mapped.crew(given.threads));
     return copy::gather({.layout = layout, .items = items, .threads = given.threads}, *crew,
@@ -83,13 +83,13 @@ lmcd_code_t lmcd_scatter(lmcd_mapping_t* mapping, const lmcd_paged_copy_t* copy,
     LMCD_ASSIGN(const lmcd_paged_copy_t given, take_copy(mapping, copy));
     std::fill_n(valid, given.count, uint8_t{0});
     Mapping& mapped = *mapping->mapping;
-    LMCD_ASSIGN(const copy::Layout layout, copy::Layout::make({given.pages, given.page_count},
-                                                              copy::Memory::whole_process()));
+    LMCD_ASSIGN(const copy::Layout layout,
+                copy::Layout::make({given.pages, given.page_count}, copy::Memory::whole_process()));
     LMCD_ASSIGN(const std::vector<copy::Item> items, make_items(mapped, given, LMCD_LEASED));
     LMCD_ASSIGN(const std::shared_ptr<copy::Crew> crew, mapped.crew(given.threads));
     std::vector<uint8_t> intact(given.count);
-    LMCD_TRY(copy::scatter({.layout = layout, .items = items, .threads = given.threads}, *crew,
-                           intact));
+    LMCD_TRY(
+        copy::scatter({.layout = layout, .items = items, .threads = given.threads}, *crew, intact));
     // The lease last: a matching checksum says nothing about bytes that another has since.
     mapped.validate(given.grants, given.count, valid);
     for (uint32_t i = 0; i < given.count; ++i) valid[i] &= intact[i];

@@ -87,10 +87,11 @@ Result<Batch> take_batch(const lmcd_segment_t* segment, const lmcd_transfer_t* t
   LMCD_TRY(check_not_null(keys.keys, "transfer.keys.keys"));
   LMCD_TRY(check_not_null(given.block_ids, "transfer.block_ids"));
   LMCD_TRY(check_not_null(outcomes, "outcomes"));
-  LMCD_TRY(check_count(given.blocks_per_item, wire::kBlockIds / keys.count,
-                       "transfer.blocks_per_item"));
+  LMCD_TRY(
+      check_count(given.blocks_per_item, wire::kBlockIds / keys.count, "transfer.blocks_per_item"));
   LMCD_TRY(check_parts(*keys.space->space, keys.parts, keys.part, keys.count));
-  return Batch{keys.space, keys,
+  return Batch{keys.space,
+               keys,
                {given.block_ids, std::size_t{keys.count} * given.blocks_per_item},
                given.blocks_per_item};
 }

@@ -100,8 +100,10 @@ Result<std::vector<lmcd_group_t>> take_groups(const lmcd_namespace_options_t& op
   for (uint32_t i = 0; i < options.group_count; ++i) {
     const lmcd_group_t& group = options.groups[i];
     if (group.kind > LMCD_GROUP_STATE) {
-      return fault(LMCD_E_INVALID, "options.groups[%u].kind is %u; 0 (full), 1 (window) and 2 "
-                   "(state) are valid", i, group.kind);
+      return fault(LMCD_E_INVALID,
+                   "options.groups[%u].kind is %u; 0 (full), 1 (window) and 2 "
+                   "(state) are valid",
+                   i, group.kind);
     }
     if ((group.kind == LMCD_GROUP_WINDOW) != (group.window_chunks > 0)) {
       return fault(LMCD_E_INVALID,

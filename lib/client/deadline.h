@@ -19,8 +19,8 @@ class Deadline {
   bool passed() const { return std::chrono::steady_clock::now() >= at_; }
   // For poll(2): rounded up, so that a wait of less than a millisecond does not spin.
   int poll_ms() const {
-    const auto rest = std::chrono::ceil<std::chrono::milliseconds>(
-        at_ - std::chrono::steady_clock::now());
+    const auto rest =
+        std::chrono::ceil<std::chrono::milliseconds>(at_ - std::chrono::steady_clock::now());
     return static_cast<int>(std::clamp<int64_t>(rest.count(), 0, 3'600'000));
   }
   Deadline sooner_of_ms(uint64_t ms) const { return Deadline(std::min(at_, after_ms(ms).at_)); }

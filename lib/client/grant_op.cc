@@ -77,8 +77,13 @@ Status GrantOp::read(Session& session, uint16_t opcode, std::span<const std::byt
     lmcd_grant_t& to = target_.grants[i];
     to.outcome = from.outcome;
     if (!is_granted(from)) continue;
-    to = {from.outcome, from.record, from.word,   incarnation, {0, 0, from.offset, from.length},
-          from.crc32c,  from.has_crc != 0 ? 1u : 0u};
+    to = {from.outcome,
+          from.record,
+          from.word,
+          incarnation,
+          {0, 0, from.offset, from.length},
+          from.crc32c,
+          from.has_crc != 0 ? 1u : 0u};
   }
   return {};
 }

@@ -21,9 +21,8 @@ void LeaseBook::note_never_written(uint64_t session, uint64_t lease) {
 
 void LeaseBook::confirm(uint64_t request) {
   if (ended_.empty()) return;
-  std::erase_if(ended_, [&](const Ended& ended) {
-    return ended.after != kUntold && ended.after < request;
-  });
+  std::erase_if(
+      ended_, [&](const Ended& ended) { return ended.after != kUntold && ended.after < request; });
 }
 
 void LeaseBook::lose_session() {

@@ -34,8 +34,7 @@ Result<GuardedRegion> map(const FileDescriptor& segment, uint64_t bytes, Access 
 Result<std::shared_ptr<Mapping>> Mapping::make(Segments segments, Incarnation incarnation) {
   LMCD_ASSIGN(GuardedRegion ledger,
               map(segments.ledger, segments.ledger_bytes, Access::kReadOnly, "ledger"));
-  LMCD_ASSIGN(const ledger::Reader reader,
-              ledger::Reader::open(ledger.address(), ledger.length()));
+  LMCD_ASSIGN(const ledger::Reader reader, ledger::Reader::open(ledger.address(), ledger.length()));
   const ledger::Header& header = reader.header();
   if (std::memcmp(header.incarnation, incarnation.data(), sizeof header.incarnation) != 0)
     return fault(LMCD_E_PROTOCOL, "ledger: of another incarnation than the daemon speaks of");

@@ -71,7 +71,7 @@ class Mapping {
   std::mutex crew_mutex_;
   std::shared_ptr<copy::Crew> crew_;  // guarded by crew_mutex_
   uint32_t crew_size_ = 0;            // guarded by crew_mutex_
-  Populator populator_;  // last: its thread ends before the mapping does
+  Populator populator_;               // last: its thread ends before the mapping does
 };
 
 }  // namespace lmcd::client

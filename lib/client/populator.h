@@ -64,10 +64,10 @@ class Populator {
 
   std::mutex mutex_;
   std::condition_variable idle_;
-  std::deque<Job> jobs_;    // guarded by mutex_
-  bool working_ = false;    // guarded by mutex_: the thread is at it
-  bool stopping_ = false;   // guarded by mutex_
-  std::thread thread_;      // guarded by mutex_
+  std::deque<Job> jobs_;   // guarded by mutex_
+  bool working_ = false;   // guarded by mutex_: the thread is at it
+  bool stopping_ = false;  // guarded by mutex_
+  std::thread thread_;     // guarded by mutex_
 };
 
 }  // namespace lmcd::client

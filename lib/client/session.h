@@ -80,10 +80,10 @@ class Session {
 
   // What a question may need to know of the connection it is asked in.
   struct Terms {
-    uint64_t space = 0;     // number of the namespace
-    uint64_t lease = 0;     // a number for a lease, never used before
-    uint64_t session = 0;   // the daemon's number for it
-    uint64_t epoch = 0;     // of the connection
+    uint64_t space = 0;                // number of the namespace
+    uint64_t lease = 0;                // a number for a lease, never used before
+    uint64_t session = 0;              // the daemon's number for it
+    uint64_t epoch = 0;                // of the connection
     std::shared_ptr<Mapping> mapping;  // Sharer: the operation, while it is in flight
   };
 
@@ -193,20 +193,20 @@ class Session {
 
   std::mutex mutex_;  // of all that follows
   std::condition_variable changed_;
-  std::shared_ptr<Channel> channel_;  // null while not connected. Sharer: who polls it
+  std::shared_ptr<Channel> channel_;             // null while not connected. Sharer: who polls it
   std::shared_ptr<const DaemonProcess> daemon_;  // Sharers: operations it left unanswered
   lmcd_session_info_t facts_{};
-  uint64_t epoch_ = 0;        // connections made so far
+  uint64_t epoch_ = 0;  // connections made so far
   bool closed_ = false;
-  bool connecting_ = false;   // some thread does, without the lock
-  bool reconnect_ = false;    // the attendant shall
+  bool connecting_ = false;  // some thread does, without the lock
+  bool reconnect_ = false;   // the attendant shall
   bool subscribed_ = false;
   Deadline next_attempt_ = Deadline::after_ms(0);  // to connect: not before
-  lmcd_code_t failure_ = LMCD_OK;  // of the last attempt
-  std::string why_;                // there is no connection
-  uint32_t followers_ = 0;    // threads that wait for the one that polls
+  lmcd_code_t failure_ = LMCD_OK;                  // of the last attempt
+  std::string why_;                                // there is no connection
+  uint32_t followers_ = 0;                         // threads that wait for the one that polls
   uint64_t last_request_ = 0;
-  uint64_t last_lease_ = 0;   // the lower 48 bits
+  uint64_t last_lease_ = 0;  // the lower 48 bits
   std::vector<std::shared_ptr<Op>> asked_;
   LeaseBook leases_;
   EventQueue events_;

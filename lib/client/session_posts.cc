@@ -98,8 +98,10 @@ Status Session::commit(uint64_t lease, std::span<const uint32_t> items,
                  static_cast<unsigned long long>(lease));
   }
   if (items.empty() && !crcs.empty() && crcs.size() != held->open.size()) {
-    return fault(LMCD_E_INVALID, "count is %zu: without items there is a crc for each of the %u "
-                 "items of the batch", crcs.size(), held->open.size());
+    return fault(LMCD_E_INVALID,
+                 "count is %zu: without items there is a crc for each of the %u "
+                 "items of the batch",
+                 crcs.size(), held->open.size());
   }
   ItemSet open = held->open;
   LMCD_TRY(end_items(open, lease, items));
@@ -235,8 +237,7 @@ uint64_t Session::attend() {
   if (reconnect_) {
     // The loss may not have been noticed: by nobody who only looks up.
     if (channel_ && !channel_->reading) read_now();
-    if (!channel_ && !next_attempt_.passed())
-      return static_cast<uint64_t>(next_attempt_.poll_ms());
+    if (!channel_ && !next_attempt_.passed()) return static_cast<uint64_t>(next_attempt_.poll_ms());
     reconnect_ = false;
     static_cast<void>(connect(lock, deadline()));  // why not is told to the next call
   }

@@ -3,7 +3,6 @@
 #include <random>
 
 #include "include/lmcd_admin.h"
-
 #include "tests/unit/client/fake_daemon.h"
 
 namespace lmcd::test {

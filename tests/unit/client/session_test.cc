@@ -134,9 +134,7 @@ TEST_F(Session, a_daemon_that_hangs_up_is_no_daemon) {
   EXPECT_EQ(try_open(), LMCD_E_NO_DAEMON);
 }
 
-TEST_F(Session, a_daemon_that_says_nothing_is_given_up) {
-  EXPECT_EQ(try_open(30), LMCD_E_TIMEOUT);
-}
+TEST_F(Session, a_daemon_that_says_nothing_is_given_up) { EXPECT_EQ(try_open(30), LMCD_E_TIMEOUT); }
 
 TEST_F(Session, a_wrong_welcome_is_refused) {
   using Change = std::function<void(wire::Welcome&, std::vector<int>&)>;
@@ -144,7 +142,11 @@ TEST_F(Session, a_wrong_welcome_is_refused) {
       {[](auto& w, auto&) { w.protocol = 0; }, LMCD_E_VERSION},
       {[](auto& w, auto&) { w.protocol = 2; }, LMCD_E_VERSION},
       {[](auto&, auto& d) { d.clear(); }, LMCD_E_PROTOCOL},
-      {[](auto&, auto& d) { d.pop_back(); d.pop_back(); }, LMCD_E_PROTOCOL},
+      {[](auto&, auto& d) {
+         d.pop_back();
+         d.pop_back();
+       },
+       LMCD_E_PROTOCOL},
       {[](auto&, auto& d) { d.push_back(d[0]); }, LMCD_E_PROTOCOL},
       {[](auto&, auto& d) { d.resize(8, d[0]); }, LMCD_E_PROTOCOL},
       {[](auto&, auto& d) { std::swap(d[0], d[1]); }, LMCD_E_CORRUPT},
@@ -163,8 +165,7 @@ TEST_F(Session, a_wrong_welcome_is_refused) {
       other.expect<wire::Hello>(&request);
       wire::Welcome wrong = daemon.welcome;
       std::vector<int> descriptors{daemon.ledger->ledger_descriptor(),
-                                   daemon.ledger->arena_descriptor(),
-                                   daemon.liveness_descriptor()};
+                                   daemon.ledger->arena_descriptor(), daemon.liveness_descriptor()};
       cases[i].first(wrong, descriptors);
       other.send(wrong, request, descriptors);
       while (other.next().header.opcode == wire::Alive::kOpcode) {
@@ -325,9 +326,8 @@ TEST_F(Session, a_child_opens_a_session_of_its_own) {
     EXPECT_EQ(hello.liveness_inode, 0u);  // it holds no byte yet
     other.answer<wire::Ping>(wire::Done{});
   });
-  EXPECT_TRUE(in_child([&] {
-    return try_open() == LMCD_OK && lmcd_ping(session, &error) == LMCD_OK;
-  }));
+  EXPECT_TRUE(
+      in_child([&] { return try_open() == LMCD_OK && lmcd_ping(session, &error) == LMCD_OK; }));
   daemon.finish();
   EXPECT_FALSE(is_locked(daemon.liveness_descriptor(), 6));
   EXPECT_TRUE(is_locked(daemon.liveness_descriptor(), 5));

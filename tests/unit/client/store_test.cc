@@ -70,8 +70,8 @@ TEST_F(Store, a_reservation_says_what_was_asked_and_gets_what_was_granted) {
   request.depth = 4;
   request.tenant = "alice";
   daemon.run([&] {
-    const wire::Reserve asked = grant({grant_of(LMCD_RESERVED, 7, 8192, 100),
-                                       grant_of(LMCD_EXISTS, 0)});
+    const wire::Reserve asked =
+        grant({grant_of(LMCD_RESERVED, 7, 8192, 100), grant_of(LMCD_EXISTS, 0)});
     EXPECT_EQ(asked.space, 3u);
     EXPECT_EQ(asked.depth, 4u);
     EXPECT_EQ(asked.tenant, "alice");
