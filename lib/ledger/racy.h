@@ -24,6 +24,21 @@ void poke(T& field, T value) {
   __atomic_store(&field, &value, __ATOMIC_RELAXED);
 }
 
+// Requires: `field` is aligned to 4, as parts in a record are, though their type asks for 2.
+inline lmcd_part_t peek(const lmcd_part_t& field) {
+  const uint32_t word =
+      __atomic_load_n(reinterpret_cast<const uint32_t*>(&field), __ATOMIC_RELAXED);
+  lmcd_part_t value;
+  std::memcpy(&value, &word, sizeof value);
+  return value;
+}
+
+inline void poke(lmcd_part_t& field, const lmcd_part_t& value) {
+  uint32_t word;
+  std::memcpy(&word, &value, sizeof word);
+  __atomic_store_n(reinterpret_cast<uint32_t*>(&field), word, __ATOMIC_RELAXED);
+}
+
 // Requires: `field` is aligned to 8, as keys in a record are.
 inline lmcd_key_t peek(const lmcd_key_t& field) {
   uint64_t words[4];
