@@ -8,13 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 from lmcd._ffi import check, ffi, lib, number_of, text_of
 from lmcd.errors import InvalidArgument, Released
-from lmcd.keys import KeyChain, fingerprint
+from lmcd.keys import KEY_BYTES, KeyChain, Keys, fingerprint
 from lmcd.lease import ReadLease, WriteLease
 from lmcd.presence import Presence
 from lmcd.requests import Part, acquire_request, key_array, reserve_request
 
 if TYPE_CHECKING:
     from lmcd.session import Session
+
+# Memory that the library writes whole before it is read, without zeros first.
+_new = ffi.new_allocator(should_clear_after_alloc=False)
+_PRESENCE = ffi.typeof("lmcd_presence_t[]")
 
 
 @dataclass(frozen=True)
@@ -90,17 +94,20 @@ class Namespace:
 
     def lookup(self, keys: Iterable[bytes]) -> Presence:
         """Look keys up in the shared index: no message, and no side effect."""
-        array = key_array(keys)
-        space = self.cdata
-        presence = Presence(space, len(array))
-        check(lib.lmcd_lookup, self._session.cdata, space, array, len(array), presence.cdata)
+        # Written for speed: 16 keys cost about what it takes to say so in Python.
+        data = keys.data if type(keys) is Keys else Keys.join(keys).data
+        count = len(data) // KEY_BYTES
+        session, space = self._session.cdata, self.cdata
+        presence = Presence(_new(_PRESENCE, count), space)
+        if count and lib.lmcd_lookup_packed(session, space, data, count, presence.cdata):
+            check(lib.lmcd_lookup, session, space, key_array(keys), count, presence.cdata)
         return presence
 
     def lookup_daemon(self, keys: Iterable[bytes]) -> Presence:
         """Ask the daemon the same. Waits."""
         array = key_array(keys)
         space = self.cdata
-        presence = Presence(space, len(array))
+        presence = Presence(_new(_PRESENCE, len(array)), space)
         check(lib.lmcd_lookup_daemon, self._session.cdata, space, array, len(array), presence.cdata)
         return presence
 

@@ -11,9 +11,6 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-_new = ffi.new_allocator(should_clear_after_alloc=False)
-_PRESENCE = ffi.typeof("lmcd_presence_t[]")
-
 
 class KeyPresence(NamedTuple):
     """Where one key's parts are: a bit per group, set when every rank's part is there."""
@@ -26,28 +23,27 @@ class KeyPresence(NamedTuple):
 class Presence(Sequence[KeyPresence]):
     """The answer of a lookup, one entry per key, decoded where it is looked at."""
 
-    __slots__ = ("_count", "_space", "cdata")
+    __slots__ = ("_space", "cdata")
 
-    def __init__(self, space: Any, count: int) -> None:
-        self.cdata: Any = _new(_PRESENCE, count)
+    def __init__(self, cdata: Any, space: Any) -> None:
+        self.cdata = cdata
         self._space = space
-        self._count = count
 
     def __len__(self) -> int:
-        return self._count
+        return len(self.cdata)
 
     def __getitem__(self, index: Any) -> Any:
         if isinstance(index, slice):
-            return [self[at] for at in range(*index.indices(self._count))]
-        one = self.cdata[range(self._count)[index]]
+            return [self[at] for at in range(*index.indices(len(self.cdata)))]
+        one = self.cdata[range(len(self.cdata))[index]]
         return KeyPresence(one.hot, one.cold, one.pending)
 
     def __repr__(self) -> str:
-        return f"Presence({self._count} keys, {self.usable_prefix()} usable from the start)"
+        return f"Presence({len(self.cdata)} keys, {self.usable_prefix()} usable from the start)"
 
     def usable_prefix(self) -> int:
         """Return how many of these chunks a prefix hit can use, by the groups' kinds."""
-        return int(lib.lmcd_usable_prefix(self._space, self.cdata, self._count))
+        return int(lib.lmcd_usable_prefix(self._space, self.cdata, len(self.cdata)))
 
     def array(self) -> NDArray[np.void]:
         """View the answer as a structured array without a copy.

@@ -49,7 +49,7 @@ class SharedArray(np.ndarray[Any, np.dtype[Any]]):
         args: Iterable[Any],
         options: Mapping[str, Any],
     ) -> Any:
-        for argument in (*args, *options.values()):
+        for argument in _flat((args, dict(options))):
             _check(argument)
         return super().__array_function__(function, types, args, options)
 

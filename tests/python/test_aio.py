@@ -1,0 +1,127 @@
+"""The asyncio session: verbs are awaited while the loop goes on, without threads."""
+
+import asyncio
+import threading
+
+import conftest
+import pytest
+from conftest import fresh_keys, payload
+
+import lmcd
+from lmcd import AsyncSession, Outcome
+
+
+async def store(space: lmcd.AsyncNamespace, keys: lmcd.Keys, length: int = 4096) -> None:
+    with await space.reserve(keys, length=length) as lease:
+        for index, buffer in enumerate(lease):
+            if buffer is not None:
+                buffer.copy_from(payload(index, length))
+        lease.commit()
+
+
+def test_what_was_committed_comes_back(daemon: conftest.Daemon) -> None:
+    async def run() -> None:
+        async with await AsyncSession.open(daemon.socket) as session:
+            space = await session.namespace("test")
+            keys = fresh_keys(3)
+            await store(space, keys)
+            with await space.acquire(keys) as lease:
+                assert [bytes(one) for one in lease] == [payload(at, 4096) for at in range(3)]
+            assert space.lookup(keys).usable_prefix() == 3
+            with await space.acquire(keys, posted=True) as lease:
+                assert lease.hit_count == 3
+            await session.ping()
+            assert (await session.info()).daemon_pid == daemon.pid
+
+    asyncio.run(run())
+
+
+def test_many_questions_are_on_their_way_at_once(daemon: conftest.Daemon) -> None:
+    async def run() -> None:
+        async with await AsyncSession.open(daemon.socket) as session:
+            space = await session.namespace("test")
+            threads = threading.active_count()
+            keys = fresh_keys(200)
+            await asyncio.gather(*(store(space, keys[at : at + 4]) for at in range(0, 200, 4)))
+            leases = await asyncio.gather(*(space.acquire(keys[at : at + 1]) for at in range(200)))
+            assert all(lease.outcomes() == [Outcome.LEASED] for lease in leases)
+            assert threading.active_count() == threads
+
+    asyncio.run(run())
+
+
+def test_a_wait_for_a_pending_key_holds_nobody_up(daemon: conftest.Daemon) -> None:
+    async def run() -> None:
+        async with await AsyncSession.open(daemon.socket) as session:
+            space = await session.namespace("test")
+            keys = fresh_keys(1)
+            writing = await space.reserve(keys, length=64)
+            reading = asyncio.create_task(space.acquire(keys, timeout_ms=20_000))
+            await store(space, fresh_keys(1))
+            assert not reading.done()
+            writing[0].copy_from(payload(5, 64))
+            writing.commit()
+            with await reading as lease:
+                assert bytes(lease[0]) == payload(5, 64)
+
+    asyncio.run(run())
+
+
+def test_a_cancelled_question_gives_back_what_it_gets(daemon: conftest.Daemon) -> None:
+    async def run() -> None:
+        async with await AsyncSession.open(daemon.socket) as session:
+            space = await session.namespace("test")
+            reserving = asyncio.create_task(space.reserve(fresh_keys(8), length=4096))
+            await asyncio.sleep(0)
+            reserving.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await reserving
+            await session.ping()
+            metrics = session.blocking.operator.stats()["metrics"]
+            assert metrics["used_bytes"] == 0
+
+    asyncio.run(run())
+
+
+def test_a_lost_daemon_is_told_to_every_waiter(daemon: conftest.Daemon) -> None:
+    async def run() -> None:
+        async with await AsyncSession.open(daemon.socket) as session:
+            space = await session.namespace("test")
+            keys = fresh_keys(1)
+            writing = await space.reserve(keys, length=64)
+            waits = [
+                asyncio.create_task(space.acquire(keys, timeout_ms=20_000)) for _ in range(3)
+            ]
+            await asyncio.sleep(0)
+            await asyncio.to_thread(daemon.kill)
+            results = await asyncio.gather(*waits, return_exceptions=True)
+            assert all(isinstance(one, lmcd.SessionLost) for one in results), results
+            writing.abort()
+
+    asyncio.run(run())
+
+
+def test_events_are_iterated(daemon: conftest.Daemon) -> None:
+    async def run() -> None:
+        async with await AsyncSession.open(daemon.socket) as session:
+            space = await session.namespace("test")
+            keys = fresh_keys(2)
+            seen = []
+            started = asyncio.Event()
+
+            async def watch() -> None:
+                async with await AsyncSession.open(daemon.socket) as watcher:
+                    await asyncio.to_thread(watcher.blocking.subscribe)
+                    started.set()
+                    async for event in watcher.events():
+                        seen.append(event.key)
+                        if len(seen) == 2:
+                            return
+
+            watching = asyncio.create_task(watch())
+            await started.wait()
+            await store(space, keys)
+            await asyncio.wait_for(watching, 20)
+            assert set(seen) == set(keys)
+
+    asyncio.run(run())

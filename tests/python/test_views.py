@@ -1,0 +1,219 @@
+"""Views over shared memory: without a copy, read-only where they must be, refused after their
+lease, and never a crash, whatever outlives what.
+"""
+
+import gc
+import subprocess
+import sys
+
+import conftest
+import numpy as np
+import pytest
+from conftest import fresh_keys, payload, store
+
+import lmcd
+from lmcd.views import SharedArray
+
+
+def leased(space: lmcd.Namespace) -> lmcd.ReadLease:
+    keys = fresh_keys(1)
+    store(space, keys)
+    return space.acquire(keys)
+
+
+def test_an_array_is_the_memory_itself(space: lmcd.Namespace) -> None:
+    keys = fresh_keys(1)
+    with space.reserve(keys, length=64) as lease:
+        array = lease[0].array("<f4", (4, 4))
+        array[:] = np.arange(16).reshape(4, 4)
+        array[1] += 0.5
+        view = lease[0].view()
+        assert view[:8].tobytes() == np.array([0, 1], "<f4").tobytes()
+        view[0:4] = np.array([7], "<f4").tobytes()
+        lease.commit()
+    space.session.ping()
+    with space.acquire(keys) as found:
+        expected = np.arange(16, dtype="<f4").reshape(4, 4)
+        expected[1] += 0.5
+        expected[0, 0] = 7
+        assert (found[0].array("<f4", (4, 4)) == expected).all()
+
+
+def test_what_is_leased_to_be_read_cannot_be_written(space: lmcd.Namespace) -> None:
+    with leased(space) as lease:
+        with pytest.raises(ValueError, match="read-only"):
+            lease[0].array()[0] = 1
+        with pytest.raises(TypeError, match="read-only"):
+            lease[0].view()[0] = 1
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda array: array[0],
+        lambda array: array.sum(),
+        lambda array: array + 1,
+        lambda array: np.add(1, array),
+        lambda array: array.tobytes(),
+        lambda array: np.concatenate([array, array]),
+        lambda array: np.copyto(np.empty_like(np.zeros(8192, np.uint8)), array),
+        lambda array: np.zeros(8192).__iadd__(array),
+        len,
+        list,
+        bool,
+        str,
+        lambda array: 3 in array,
+        lambda array: array.copy(),
+        lambda array: array == array,
+    ],
+)
+def test_an_array_raises_after_its_lease(use: object, space: lmcd.Namespace) -> None:
+    with leased(space) as lease:
+        array = lease[0].array()
+        part = array[10:20].reshape(2, 5)[1]
+    for view in (array, part):
+        with pytest.raises(lmcd.Released):
+            use(view)  # type: ignore[operator]
+    assert "ended" in repr(array)
+
+
+def test_copies_and_results_are_plain_arrays(space: lmcd.Namespace) -> None:
+    with leased(space) as lease:
+        array = lease[0].array()
+        copy, total, doubled = array.copy(), array[:4].sum(), array * 2
+        assert isinstance(array[3:], SharedArray)
+    assert copy.tobytes() == payload(0, 8192)
+    assert total == sum(payload(0, 8192)[:4])
+    assert doubled.shape == (8192,)
+
+
+def test_a_memoryview_raises_after_its_lease(space: lmcd.Namespace) -> None:
+    with leased(space) as lease:
+        view = lease[0].view()
+    with pytest.raises(ValueError, match="released memoryview"):
+        view[0]
+    with pytest.raises(lmcd.Released):
+        lease[0]
+    with pytest.raises(lmcd.Released):
+        lease.valid()
+
+
+def test_a_buffer_raises_after_its_lease(space: lmcd.Namespace) -> None:
+    with leased(space) as lease:
+        buffer = lease[0]
+    for act in (buffer.view, buffer.array, lambda: buffer.copy_to(bytearray(8192))):
+        with pytest.raises(lmcd.Released):
+            act()
+
+
+def test_a_view_keeps_its_lease_at_the_daemon(space: lmcd.Namespace) -> None:
+    def read_leases() -> int:
+        return int(space.session.operator.stats()["metrics"]["read_leases"])
+
+    with leased(space) as lease:
+        plain = np.asarray(lease[0].array())
+        del lease
+    assert read_leases() == 1
+    assert plain.tobytes() == payload(0, 8192)
+    del plain
+    gc.collect()
+    assert read_leases() == 0
+
+
+def test_a_dropped_lease_is_given_back(space: lmcd.Namespace) -> None:
+    lease = space.reserve(fresh_keys(4), length=4096)
+    assert space.session.operator.stats()["metrics"]["write_leases"] == 1
+    del lease
+    gc.collect()
+    metrics = space.session.operator.stats()["metrics"]
+    assert (metrics["write_leases"], metrics["used_bytes"]) == (0, 0)
+
+
+def test_memory_outlives_session_and_daemon(daemon: conftest.Daemon) -> None:
+    session = daemon.session()
+    space = session.namespace("test")
+    keys = fresh_keys(1)
+    store(space, keys)
+    lease = space.acquire(keys)
+    view = lease[0].view()
+    session.close()
+    daemon.kill()
+    del session, space
+    gc.collect()
+    assert view.tobytes() == payload(0, 8192)
+    with pytest.raises(lmcd.Released):
+        lease.mapping.populate()
+        lease[0].copy_to(bytearray(8192))
+        space = lease._session.cdata
+
+
+def test_no_order_of_ends_crashes(daemon: conftest.Daemon) -> None:
+    """In a process of its own, since a crash would end this one."""
+    script = """
+import gc, itertools, sys
+import lmcd
+socket, key = sys.argv[1], bytes.fromhex(sys.argv[2])
+for order in itertools.permutations(("session", "space", "lease", "buffer", "view", "array")):
+    held = {"session": lmcd.Session(socket)}
+    held["space"] = held["session"].namespace("test")
+    held["lease"] = held["space"].acquire([key])
+    held["buffer"] = held["lease"][0]
+    held["view"] = held["buffer"].view()
+    held["array"] = held["buffer"].array()
+    if order[0] == "session":
+        held["session"].close()
+    for name in order:
+        del held[name]
+        gc.collect(0)
+        if "view" in held:
+            held["view"].tobytes()
+print("whole")
+"""
+    with daemon.session() as session:
+        keys = fresh_keys(1)
+        store(session.namespace("test"), keys)
+        done = subprocess.run(
+            [sys.executable, "-c", script, daemon.socket, keys[0].hex()],
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+    assert (done.returncode, done.stdout) == (0, "whole\n"), done.stderr
+
+
+def test_a_tensor_is_the_memory_itself_and_raises_after_its_lease(space: lmcd.Namespace) -> None:
+    torch = pytest.importorskip("torch", reason="torch is not installed")
+    keys = fresh_keys(1)
+    with space.reserve(keys, length=64) as lease:
+        tensor = lease[0].tensor(torch.float32, (4, 4))
+        tensor.copy_(torch.arange(16).reshape(4, 4))
+        tensor[2] += 1
+        lease.commit()
+    with pytest.raises(lmcd.Released):
+        tensor.sum()
+    space.session.ping()
+    with space.acquire(keys) as found:
+        tensor = found[0].tensor(torch.float32, (4, 4))
+        row, total, plain = tensor[2], tensor.sum(), tensor * 1
+        assert total.item() == sum(range(16)) + 4
+        for write in (
+            lambda: tensor.add_(1),
+            lambda: tensor.__setitem__(0, 1),
+            lambda: torch.add(plain, plain, out=tensor),
+            lambda: row.zero_(),
+        ):
+            with pytest.raises(lmcd.Released, match="leased to be read"):
+                write()
+    assert plain[2].tolist() == [9, 10, 11, 12]
+    assert total.item() == 124
+    for use in (
+        lambda: tensor[0],
+        lambda: row + 1,
+        lambda: torch.empty(4).copy_(row),
+        lambda: torch.stack([plain[0], row]),
+        tensor.tolist,
+        tensor.numpy,
+    ):
+        with pytest.raises(lmcd.Released):
+            use()
