@@ -176,6 +176,11 @@ Status check_later(const Options& options) {
         LMCD_E_UNSUPPORTED,
         "option \"engine-type\": this version does not have \"blend\"; it comes later; takes "
         "default");
+  if (!options.l2_adapters.empty())
+    return fault(LMCD_E_UNSUPPORTED,
+                 "option \"l2-adapter\": a tier of type \"%s\" is valid, but the store of this "
+                 "version does not spill to tiers; that comes later; leave the option out",
+                 options.l2_adapters.front().type.c_str());
   return {};
 }
 

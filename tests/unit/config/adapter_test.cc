@@ -14,22 +14,23 @@ std::string adapter_refusal(const char* json) {
   return refusal(flags({"--l2-adapter", json}));
 }
 
-TEST(Adapter, a_mock_tier_is_taken) {
-  Result<Invocation> out = parsed(flags({"--l2-adapter", kMock, "--l2-adapter", kMock}));
-  ASSERT_TRUE(out.ok());
-  ASSERT_EQ(out.value().options.l2_adapters.size(), 2u);
-  const Adapter& adapter = out.value().options.l2_adapters[0];
-  EXPECT_EQ(adapter.type, "mock");
-  EXPECT_EQ(adapter.field("max_size_gb"), 2);
-  EXPECT_EQ(adapter.field("mock_bandwidth_gb"), 0.5);
+TEST(Adapter, a_mock_tier_is_read) {
+  Result<Adapter> adapter = read_adapter(kMock);
+  ASSERT_TRUE(adapter.ok());
+  EXPECT_EQ(adapter.value().type, "mock");
+  EXPECT_EQ(adapter.value().field("max_size_gb"), 2);
+  EXPECT_EQ(adapter.value().field("mock_bandwidth_gb"), 0.5);
 }
 
-TEST(Adapter, a_file_may_write_it_as_a_mapping) {
-  Result<Invocation> out = parsed(
-      {.file = "l2-adapter:\n  - type: mock\n    max_size_gb: 1\n    mock_bandwidth_gb: 3\n"});
-  ASSERT_TRUE(out.ok());
-  ASSERT_EQ(out.value().options.l2_adapters.size(), 1u);
-  EXPECT_EQ(out.value().options.l2_adapters[0].field("mock_bandwidth_gb"), 3);
+// Until the store spills to it, a tier would be an option without effect.
+TEST(Adapter, a_valid_tier_is_refused_however_it_is_given) {
+  const std::string text =
+      "option \"l2-adapter\": a tier of type \"mock\" is valid, but the store of this version does "
+      "not spill to tiers; that comes later; leave the option out";
+  EXPECT_EQ(adapter_refusal(kMock), text);
+  EXPECT_EQ(refusal({.file = "l2-adapter:\n  - type: mock\n    max_size_gb: 1\n"
+                             "    mock_bandwidth_gb: 3\n"}),
+            text);
 }
 
 TEST(Adapter, every_field_is_checked) {
