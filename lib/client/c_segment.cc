@@ -114,7 +114,7 @@ Status begin(lmcd_segment_t* segment, const Batch& batch, Message& message, uint
                            return message;
                          }));
   segment->segment->add(op);
-  return hand_out(out, segment->session, std::move(op));
+  return hand_out_op(out, segment->session, std::move(op));
 }
 
 }  // namespace

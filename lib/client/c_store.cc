@@ -81,7 +81,7 @@ lmcd_code_t lmcd_reserve_begin(lmcd_session_t* session, const lmcd_reserve_t* re
     LMCD_TRY(check(session));
     LMCD_ASSIGN(std::shared_ptr<GrantOp> op,
                 begin_reserve(session, request, grants, lease, session->session->deadline()));
-    return hand_out(out, session->session, std::move(op));
+    return hand_out_op(out, session->session, std::move(op));
   });
 }
 

@@ -61,4 +61,11 @@ Status hand_out(Handle** out, Fields&&... fields) {
   return {};
 }
 
+// The same for an operation, which its caller may from now on watch by the session's descriptor.
+inline Status hand_out_op(lmcd_op_t** out, const std::shared_ptr<Session>& session,
+                          std::shared_ptr<Op> op) {
+  session->watch(*op);
+  return hand_out(out, session, std::move(op));
+}
+
 }  // namespace lmcd::client

@@ -45,16 +45,12 @@ class Op {
  private:
   friend class Session;
 
-  void finish(lmcd_code_t code, std::string_view text) {
-    answered_ = true;
-    code_ = code;
-    text_ = text;
-  }
   Status result() const { return code_ == LMCD_OK ? Status() : Status(code_, text_); }
 
   uint64_t request_ = 0;
   bool answered_ = false;
   bool wanted_ = true;      // its caller is still there
+  bool watched_ = false;    // its caller may wait by the session's descriptor
   bool collected_ = false;  // its caller has the result
   lmcd_code_t code_ = LMCD_OK;
   std::string text_;

@@ -69,7 +69,15 @@ Result<lmcd_session_info_t> Session::facts() {
 
 int Session::descriptor() {
   Lock lock(mutex_);
-  return channel_ ? channel_->descriptor() : -1;
+  if (!channel_) return -1;
+  if (!beacon_) {
+    Result<Beacon> made = Beacon::make();
+    if (!made.ok()) return -1;
+    beacon_ = std::move(made.value());
+    beacon_->watch(channel_->descriptor());
+    light_beacon();
+  }
+  return beacon_->descriptor();
 }
 
 uint64_t Session::epoch() {
@@ -129,6 +137,34 @@ Status Session::enlist(const std::shared_ptr<Op>& op) {
   asked_.push_back(op);
   flush();
   return channel_ ? Status() : lost();
+}
+
+void Session::settle(Op& op, lmcd_code_t code, std::string_view text) {
+  op.answered_ = true;
+  op.code_ = code;
+  op.text_ = text;
+  if (!op.watched_ || !op.wanted_) return;
+  ++uncollected_;
+  light_beacon();
+}
+
+void Session::collected(Op& op) {
+  op.collected_ = true;
+  if (!op.watched_) return;
+  --uncollected_;
+  light_beacon();
+}
+
+void Session::light_beacon() {
+  if (beacon_) beacon_->light(uncollected_ > 0 || !events_.empty());
+}
+
+void Session::watch(Op& op) {
+  Lock lock(mutex_);
+  op.watched_ = true;
+  if (!op.answered_) return;
+  ++uncollected_;
+  light_beacon();
 }
 
 void Session::flush() {
@@ -218,6 +254,7 @@ Status Session::dispatch(const Frame& frame) {
     wire::Events events;
     LMCD_TRY(wire::decode(frame.payload, events));
     events_.push(events.events);
+    light_beacon();
     return {};
   }
   auto it = std::find_if(asked_.begin(), asked_.end(), [&](const std::shared_ptr<Op>& op) {
@@ -234,7 +271,7 @@ Status Session::dispatch(const Frame& frame) {
   LMCD_SYNC_POINT(step_of("answered", wire::message_name(header.opcode)).c_str());
   if (status.ok()) return {};
   op->lose(*this, facts_.id);
-  op->finish(status.code(), status.text());
+  settle(*op, status.code(), status.text());
   return status;
 }
 
@@ -251,11 +288,11 @@ Status Session::answer(Op& op, const Frame& frame) {
     wire::Fault answer;
     LMCD_TRY(wire::decode(frame.payload, answer));
     const Status status = status_of(answer);
-    op.finish(status.code(), status.text());
+    settle(op, status.code(), status.text());
     return {};
   }
   LMCD_TRY(op.read(*this, frame.header.opcode, frame.payload, op.wanted_));
-  op.finish(LMCD_OK, {});
+  settle(op, LMCD_OK, {});
   return {};
 }
 
@@ -271,7 +308,7 @@ Status Session::wait(Op& op, Deadline until) {
   if (op.orphaned()) waited = wait_for_end(lock, op, until);
   if (!op.answered_) return waited;
   if (!op.collected_) {
-    op.collected_ = true;
+    collected(op);
     op.collect();
   }
   return op.result();
@@ -283,7 +320,7 @@ Status Session::wait_for_end(Lock& lock, Op& op, Deadline until) {
   for (;;) {
     const bool succeeded = channel_ && facts_.daemon_pid != op.daemon_->pid();
     if (succeeded || op.daemon_->ended()) {
-      op.finish(LMCD_E_SESSION_LOST, "the daemon has ended");
+      settle(op, LMCD_E_SESSION_LOST, "the daemon has ended");
       return {};
     }
     if (until.passed()) {
@@ -329,7 +366,10 @@ void Session::drop(const std::shared_ptr<Op>& op) {
   Lock lock(mutex_);
   if (!op->answered_ && op->lends_memory()) cancel(lock, op);
   op->wanted_ = false;
-  if (op->answered_ && !op->collected_) op->give_back(*this);
+  if (op->answered_ && !op->collected_) {
+    collected(*op);
+    op->give_back(*this);
+  }
 }
 
 // -- Events ---------------------------------------------------------------------------------
@@ -350,6 +390,7 @@ Status Session::next_events(lmcd_event_t* events, uint32_t capacity, Deadline un
     if (!waited.ok() && waited.code() != LMCD_E_TIMEOUT) return waited;
   }
   *count = events_.take(events, capacity);
+  light_beacon();
   return {};
 }
 

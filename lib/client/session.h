@@ -24,6 +24,7 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -32,6 +33,7 @@
 #include "lib/base/status.h"
 #include "lib/base/sync_point.h"
 #include "lib/client/attendant.h"
+#include "lib/client/beacon.h"
 #include "lib/client/channel.h"
 #include "lib/client/daemon_process.h"
 #include "lib/client/deadline.h"
@@ -73,7 +75,7 @@ class Session {
   std::shared_ptr<Mapping> mapping() const;
   // Has the attendant see whether there still is a connection, and connect if there is none.
   void reconnect_soon();
-  // The socket, or -1.
+  // For event loops: readable when an answer or event may be there; -1 while not connected.
   int descriptor();
 
   // -- Questions -------------------------------------------------------------------------
@@ -92,6 +94,8 @@ class Session {
   template <typename Compose>
   Status start(const std::shared_ptr<Op>& op, Namespace* space, Deadline until, Compose compose,
                FileDescriptor attachment = {});
+  // Says that a caller may wait for `op` by the descriptor alone.
+  void watch(Op& op);
   // Waits for the answer. LMCD_E_TIMEOUT leaves the question in flight.
   Status wait(Op& op, Deadline until);
   // The caller no longer asks. What was or will be granted is given back; where the daemon uses
@@ -159,6 +163,9 @@ class Session {
   Status ready(Lock& lock, Namespace* space, Deadline until, Terms& terms);
   Status open_space(Lock& lock, Namespace& space, Deadline until);
   Status enlist(const std::shared_ptr<Op>& op);
+  void settle(Op& op, lmcd_code_t code, std::string_view text);
+  void collected(Op& op);
+  void light_beacon();
   void flush();
   template <typename Done>
   Status await(Lock& lock, Deadline until, Done done);
@@ -210,6 +217,8 @@ class Session {
   std::vector<std::shared_ptr<Op>> asked_;
   LeaseBook leases_;
   EventQueue events_;
+  std::optional<Beacon> beacon_;  // once its descriptor was asked for
+  uint32_t uncollected_ = 0;      // watched operations that are answered
   uint64_t posts_ = 0;
   uint64_t dropped_posts_ = 0;
   Deadline renew_at_ = Deadline::after_ms(0);  // read leases, if there are some

@@ -45,6 +45,7 @@ Status Session::connect(Lock& lock, Deadline until) {
 Status Session::adopt(Connection connection) {
   channel_ = std::move(connection.channel);
   socket_number_ = channel_->descriptor();
+  if (beacon_) beacon_->watch(channel_->descriptor());
   daemon_ = std::move(connection.daemon);
   facts_ = connection.facts;
   ++epoch_;
@@ -57,6 +58,7 @@ Status Session::adopt(Connection connection) {
   tell_what_stopped();
   if (subscribed_) {
     events_.push_gap();  // what happened meanwhile is not known
+    light_beacon();
     static_cast<void>(ask_and_forget<wire::Done>(wire::EventsSubscribe{}));
   }
   if (channel_) {
@@ -83,6 +85,7 @@ void Session::tell_what_stopped() {
 
 void Session::lose(const Status& why) {
   if (!channel_) return;
+  if (beacon_) beacon_->forget(channel_->descriptor());
   channel_->shut_down();
   channel_.reset();
   socket_number_ = -1;
@@ -94,7 +97,7 @@ void Session::lose(const Status& why) {
     if (op->lends_memory() && !daemon_->ended()) {
       op->daemon_ = daemon_;
     } else {
-      op->finish(LMCD_E_SESSION_LOST, why.text());
+      settle(*op, LMCD_E_SESSION_LOST, why.text());
     }
   }
   changed_.notify_all();

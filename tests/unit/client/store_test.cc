@@ -301,6 +301,59 @@ TEST_F(Store, closing_an_operation_gives_back_what_nobody_got_to_know) {
   EXPECT_EQ(lease, 0u);
 }
 
+// -- Event loops ----------------------------------------------------------------------------
+
+bool readable(int descriptor, int timeout_ms = 0) {
+  pollfd polled{descriptor, POLLIN, 0};
+  return poll(&polled, 1, timeout_ms) == 1;
+}
+
+TEST_F(Store, the_descriptor_is_readable_until_the_answer_is_collected) {
+  keys = {key_of(1)};
+  lmcd_grant_t one{};
+  lmcd_op_t* op = nullptr;
+  const lmcd_reserve_t request = reserve_of(keys);
+  ASSERT_EQ(lmcd_reserve_begin(session, &request, &one, &lease, &op, &error), LMCD_OK);
+  const int descriptor = lmcd_session_descriptor(session);
+  EXPECT_FALSE(readable(descriptor));
+  grant({grant_of(LMCD_RESERVED, 1)});
+  EXPECT_TRUE(readable(descriptor, kPatienceMs));
+  // Somebody else's wait takes the answer off the socket: it still is to be collected.
+  daemon.run([&] { peer.answer<wire::Ping>(wire::Done{}); });
+  ASSERT_EQ(lmcd_ping(session, &error), LMCD_OK);
+  EXPECT_TRUE(readable(descriptor));
+  EXPECT_EQ(lmcd_op_wait(op, 0, &error), LMCD_OK) << error.text;
+  EXPECT_FALSE(readable(descriptor));
+  lmcd_op_close(op);
+}
+
+TEST_F(Store, the_descriptor_tells_of_a_loss_and_serves_the_next_connection) {
+  keys = {key_of(1)};
+  lmcd_grant_t one{};
+  lmcd_op_t* op = nullptr;
+  const lmcd_reserve_t request = reserve_of(keys);
+  ASSERT_EQ(lmcd_reserve_begin(session, &request, &one, &lease, &op, &error), LMCD_OK);
+  const int descriptor = lmcd_session_descriptor(session);
+  lose_session();
+  EXPECT_EQ(lmcd_session_descriptor(session), -1);
+  EXPECT_TRUE(readable(descriptor));
+  EXPECT_EQ(lmcd_op_wait(op, 0, &error), LMCD_E_SESSION_LOST);
+  lmcd_op_close(op);
+  EXPECT_FALSE(readable(descriptor));
+  come_back([&] { peer.expect<wire::Stopped>(); });
+  EXPECT_EQ(lmcd_session_descriptor(session), descriptor);
+  const lmcd_event_t event{};
+  wire::Events events;
+  events.events = {&event, 1};
+  peer.send(events);
+  EXPECT_TRUE(readable(descriptor, kPatienceMs));
+  lmcd_event_t taken{};
+  uint32_t count = 0;
+  EXPECT_EQ(lmcd_events_next(session, &taken, 1, 0, &count, &error), LMCD_OK);
+  EXPECT_EQ(count, 1u);
+  EXPECT_FALSE(readable(descriptor));
+}
+
 // -- Leases of a session that was lost ------------------------------------------------------
 
 TEST_F(Store, commit_after_session_loss_is_refused_and_the_daemon_hears_of_the_stop) {
