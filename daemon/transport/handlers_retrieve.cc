@@ -72,6 +72,10 @@ Status take(Post& post, const wire::AcquirePosted& message) {
 Status take(Post& post, const wire::Release& message) {
   post.lease = message.lease;
   LMCD_SYNC_POINT("release.before");
+  if (auto request = post.desk.waiting.withdraw(post.session.id, message.lease)) {
+    post.session.send_fault(fault(LMCD_E_TIMEOUT, "Acquire: released while it waited"), *request);
+    return {};
+  }
   return post.desk.store.release(post.session.id, message.lease);
 }
 

@@ -19,7 +19,7 @@ namespace lmcd::transport {
 
 class Listener final : private Watcher {
  public:
-  static constexpr int kBacklog = 128;
+  static constexpr int kBacklog = 1024;
   static constexpr int kAcceptsPerTurn = 16;
   static constexpr uint64_t kPauseMs = 100;  // when not even the reserve helped
 

@@ -18,6 +18,13 @@ core::SessionId draw_session_id() {
   return id;
 }
 
+// What a client that is waited for owes.
+const char* what_is_due(const Session& session) {
+  if (session.phase == Phase::kStranger) return "its Hello";
+  return session.connection.queued_bytes() != 0 ? "the reading of its answers"
+                                                : "the rest of a frame";
+}
+
 }  // namespace
 
 void Session::changed() { owner_.note_change(*this); }
@@ -212,10 +219,7 @@ void Sessions::sweep() {
     }
     fail(*session,
          fault(LMCD_E_TIMEOUT, "nothing moved for %" PRIu64 " ms while %s was due",
-               patience_ms(*session),
-               session->phase == Phase::kStranger         ? "its Hello"
-               : session->connection.partial_bytes() != 0 ? "the rest of a frame"
-                                                          : "the reading of its answers"),
+               patience_ms(*session), what_is_due(*session)),
          0);
   }
   if (next_ms != UINT64_MAX) sweep_.arm_at(next_ms);

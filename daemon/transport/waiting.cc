@@ -52,6 +52,17 @@ void Waiting::on_deadline() {
   if (next_ms != UINT64_MAX) deadline_.arm_at(next_ms);
 }
 
+std::optional<uint64_t> Waiting::withdraw(core::SessionId session, uint64_t lease) {
+  for (auto waiter = waiters_.begin(); waiter != waiters_.end(); ++waiter) {
+    if (waiter->session != session || waiter->lease != lease) continue;
+    const uint64_t request = waiter->request;
+    keys_ -= waiter->keys.size();
+    waiters_.erase(waiter);
+    return request;
+  }
+  return std::nullopt;
+}
+
 void Waiting::forget(core::SessionId session) {
   waiters_.remove_if([&](const Waiter& waiter) {
     if (waiter.session != session) return false;

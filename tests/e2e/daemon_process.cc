@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/un.h>
@@ -56,10 +57,9 @@ DaemonProcess DaemonProcess::rival_of(const DaemonProcess& other) {
 
 DaemonProcess::~DaemonProcess() {
   if (pid_ != 0) end(SIGKILL);
-  // What it left in shared memory has the name of its identity.
   std::error_code ignored;
-  for (const auto& entry : std::filesystem::directory_iterator(directory_ + "/state", ignored)) {
-    const std::string name = "/dev/shm/lmcd_" + entry.path().filename().string();
+  if (home_ == directory_) {
+    const std::string name = "/dev/shm/lmcd_" + identity();
     ::unlink((name + "_arena").c_str());
     ::unlink((name + "_ledger").c_str());
   }
@@ -85,6 +85,8 @@ bool DaemonProcess::start(std::vector<std::string> environment) {
     int log = ::open(log_path.c_str(), O_WRONLY | O_CREAT | O_APPEND, 0600);
     ::dup2(log, 1);
     ::dup2(log, 2);
+    const rlimit limit{descriptors_, descriptors_};
+    if (descriptors_ != 0) ::setrlimit(RLIMIT_NOFILE, &limit);
     ::execve(arguments[0], arguments.data(), variables.data());
     std::_Exit(127);
   }
@@ -119,6 +121,13 @@ int DaemonProcess::wait_for_end() {
 void DaemonProcess::wait_until_stopped() {
   int status = 0;
   ::waitpid(pid_, &status, WUNTRACED);
+}
+
+std::string DaemonProcess::identity() const {
+  std::error_code ignored;
+  for (const auto& entry : std::filesystem::directory_iterator(home_ + "/state", ignored))
+    return entry.path().filename().string();
+  return "unknown";
 }
 
 std::string DaemonProcess::log() const {

@@ -19,6 +19,8 @@ class DaemonProcess {
   DaemonProcess& operator=(const DaemonProcess&) = delete;
   ~DaemonProcess();
 
+  // From the next start on the daemon may open this many descriptors.
+  void limit_descriptors(unsigned count) { descriptors_ = count; }
   // Starts the daemon and waits until it says that it is ready. `environment`: "NAME=value".
   // Returns false, with its output in log(), when it ended instead.
   bool start(std::vector<std::string> environment = {});
@@ -32,6 +34,8 @@ class DaemonProcess {
   pid_t pid() const { return pid_; }
   const std::string& directory() const { return directory_; }
   std::string socket() const { return home_ + "/lmcd.sock"; }
+  // What its shared memory is named by.
+  std::string identity() const;
   // What it wrote so far, in all its lives.
   std::string log() const;
 
@@ -42,6 +46,7 @@ class DaemonProcess {
   std::string directory_;  // of its own: log and whatever else
   std::string home_;       // of socket and state; another's for a rival
   pid_t pid_ = 0;
+  unsigned descriptors_ = 0;  // 0: no limit
 };
 
 }  // namespace lmcd::e2e

@@ -48,12 +48,13 @@ lmcd_key_t key_of(uint64_t number) {
 }
 
 std::optional<RawClient> RawClient::connect(const std::string& path) {
-  FileDescriptor socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  FileDescriptor socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
   std::memcpy(address.sun_path, path.data(), path.size());
   if (::connect(socket.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) != 0)
     return std::nullopt;
+  ::fcntl(socket.get(), F_SETFL, O_RDWR | O_NONBLOCK);
   return RawClient(std::move(socket));
 }
 
