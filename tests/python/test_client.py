@@ -2,12 +2,11 @@
 byte, what was not never does, and wrong arguments are named.
 """
 
-import conftest
 import pytest
-from conftest import fresh_keys, payload, store
 
 import lmcd
 from lmcd import Outcome
+from tests.python.daemon import Daemon, contents, fresh_keys, payload, store
 
 
 def test_what_was_committed_comes_back(space: lmcd.Namespace) -> None:
@@ -16,7 +15,7 @@ def test_what_was_committed_comes_back(space: lmcd.Namespace) -> None:
     with space.acquire(keys) as lease:
         assert lease.outcomes() == [Outcome.LEASED] * 5
         assert lease.hit_count == 5
-        for index, buffer in enumerate(lease):
+        for index, buffer in lease.granted():
             assert bytes(buffer) == payload(index, 8192)
 
 
@@ -24,7 +23,7 @@ def test_a_posted_acquire_gives_the_same_bytes(space: lmcd.Namespace) -> None:
     keys = fresh_keys(3)
     store(space, keys)
     with space.acquire(keys, posted=True) as lease:
-        assert [bytes(buffer) for buffer in lease] == [payload(at, 8192) for at in range(3)]
+        assert contents(lease) == [payload(at, 8192) for at in range(3)]
 
 
 def test_what_was_not_committed_is_a_miss(space: lmcd.Namespace) -> None:
@@ -55,7 +54,7 @@ def test_items_may_be_committed_one_by_one(space: lmcd.Namespace) -> None:
             lease.commit([2])
     space.session.ping()
     with space.acquire(keys) as found:
-        assert [buffer is not None for buffer in found] == [True, False, True, False]
+        assert [one is not None for one in found] == [True, False, True, False]
         assert bytes(found[2]) == payload(2, 100)
 
 
@@ -68,7 +67,7 @@ def test_a_second_writer_learns_what_is_there(space: lmcd.Namespace) -> None:
         assert [buffer is not None for buffer in lease] == [False, False, True]
 
 
-def test_a_full_arena_says_so(space: lmcd.Namespace, daemon: conftest.Daemon) -> None:
+def test_a_full_arena_says_so(space: lmcd.Namespace, daemon: Daemon) -> None:
     with daemon.session() as other, space.reserve(fresh_keys(5), length=8 << 20) as lease:
         assert lease.outcomes() == [Outcome.RESERVED] * 5
         second = other.namespace("test").reserve(fresh_keys(5), length=8 << 20)
@@ -83,13 +82,13 @@ def test_a_session_is_refused_past_its_limit(space: lmcd.Namespace) -> None:
 def test_lengths_may_differ(space: lmcd.Namespace) -> None:
     keys = fresh_keys(3)
     with space.reserve(keys, lengths=[1, 5000, 300]) as lease:
-        assert [len(buffer) for buffer in lease] == [1, 5000, 300]
-        for index, buffer in enumerate(lease):
+        assert [len(buffer) for _, buffer in lease.granted()] == [1, 5000, 300]
+        for index, buffer in lease.granted():
             buffer.copy_from(payload(index, len(buffer)))
         lease.commit()
     space.session.ping()
     with space.acquire(keys) as found:
-        assert [bytes(one) for one in found] == [payload(i, n) for i, n in enumerate((1, 5000, 300))]
+        assert contents(found) == [payload(i, n) for i, n in enumerate((1, 5000, 300))]
 
 
 def test_a_lookup_tells_each_key_and_the_usable_prefix(space: lmcd.Namespace) -> None:
@@ -110,7 +109,7 @@ def test_an_object_needs_all_of_its_parts(session: lmcd.Session) -> None:
     keys = fresh_keys(1)
     parts = [(rank, group) for rank in range(2) for group in range(2)]
     with space.reserve(lmcd.Keys(keys.data * 4), length=64, parts=parts) as lease:
-        for index, buffer in enumerate(lease):
+        for index, buffer in lease.granted():
             buffer.copy_from(payload(index, 64))
         lease.commit([0, 1, 2])
         session.ping()
@@ -140,7 +139,7 @@ def test_grants_go_to_another_holder_as_bytes(space: lmcd.Namespace) -> None:
         assert [grant.length for grant in grants[1:]] == [8192]
 
 
-def test_facts_of_a_session(session: lmcd.Session, daemon: conftest.Daemon) -> None:
+def test_facts_of_a_session(session: lmcd.Session, daemon: Daemon) -> None:
     info = session.info()
     assert info.daemon_pid == daemon.pid
     assert info.arena_bytes == 64 << 20
@@ -162,7 +161,10 @@ def test_facts_of_a_session(session: lmcd.Session, daemon: conftest.Daemon) -> N
         (lambda space: space.reserve(fresh_keys(1), length=1, parts=[]), "0 parts for 1 keys"),
         (lambda space: space.reserve(fresh_keys(1), length=1, part=(9, 0)), "part"),
         (lambda space: space.reserve(fresh_keys(1), length=1, parent=b""), "parent has 0 bytes"),
-        (lambda space: space.reserve(fresh_keys(1), length=1, tenant="a\0"), "must not contain NUL"),
+        (
+            lambda space: space.reserve(fresh_keys(1), length=1, tenant="a\0"),
+            "must not contain NUL",
+        ),
         (lambda space: space.reserve([], length=1), "count"),
         (lambda space: space.acquire(fresh_keys(1), timeout_ms=-1), "timeout_ms is -1"),
         (lambda space: space.session.namespace(""), "description is empty"),
@@ -191,12 +193,12 @@ def test_a_buffer_of_another_length_is_refused(space: lmcd.Namespace) -> None:
             found[0].copy_from(bytes(100))
 
 
-def test_without_a_daemon_the_socket_is_named(stopped_daemon: conftest.Daemon) -> None:
+def test_without_a_daemon_the_socket_is_named(stopped_daemon: Daemon) -> None:
     with pytest.raises(lmcd.NoDaemon, match=r"lmcd\.sock"):
         stopped_daemon.session()
 
 
-def test_a_closed_session_says_so(daemon: conftest.Daemon) -> None:
+def test_a_closed_session_says_so(daemon: Daemon) -> None:
     session = daemon.session()
     space = session.namespace("test")
     session.close()

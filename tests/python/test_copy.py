@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import fresh_keys
 
 import lmcd
 from lmcd import Pages
+from tests.python.daemon import contents, fresh_keys
 
 RANDOM = np.random.default_rng(7)
 ITEMS = [[3, 0, 5], [1, 7, 2]]
@@ -131,4 +131,4 @@ def test_items_that_were_not_granted_are_passed_over(space: lmcd.Namespace) -> N
         lease.commit()
     space.session.ping()
     with space.acquire(keys) as found:
-        assert [bytes(one) for one in found] == [blocks[at].tobytes() for at in (1, 5, 3)]
+        assert contents(found) == [blocks[at].tobytes() for at in (1, 5, 3)]

@@ -2,12 +2,11 @@
 
 import os
 
-import conftest
 import numpy as np
 import pytest
-from conftest import fresh_keys, payload, store
 
 import lmcd
+from tests.python.daemon import Daemon, contents, fresh_keys, payload, store
 
 
 def lose(lease: lmcd.ReadLease, item: int) -> None:
@@ -18,13 +17,13 @@ def lose(lease: lmcd.ReadLease, item: int) -> None:
 def test_leaving_a_lost_lease_raises(space: lmcd.Namespace) -> None:
     keys = fresh_keys(3)
     store(space, keys)
-    with (
-        pytest.raises(lmcd.LeaseLost, match=r"items \[1\] of 3"),
-        space.acquire(keys) as lease,
-    ):
-        assert lease.valid() == [True] * 3
-        lose(lease, 1)
-        assert lease.valid() == [True, False, True]
+    lease = space.acquire(keys)
+    assert lease.valid() == [True] * 3
+    lose(lease, 1)
+    assert lease.valid() == [True, False, True]
+    with pytest.raises(lmcd.LeaseLost, match=r"items \[1\] of 3"), lease:
+        pass
+    assert lease.ended
 
 
 def test_a_copy_of_lost_bytes_raises(space: lmcd.Namespace) -> None:
@@ -40,8 +39,9 @@ def test_a_copy_of_lost_bytes_raises(space: lmcd.Namespace) -> None:
 def test_an_exception_goes_before_the_loss(space: lmcd.Namespace) -> None:
     keys = fresh_keys(1)
     store(space, keys)
-    with pytest.raises(KeyError), space.acquire(keys) as lease:
-        lose(lease, 0)
+    lease = space.acquire(keys)
+    lose(lease, 0)
+    with pytest.raises(KeyError), lease:
         raise KeyError("first")
 
 
@@ -58,7 +58,7 @@ def test_a_scatter_tells_which_items_are_whole(space: lmcd.Namespace) -> None:
     lease.release()
 
 
-def test_a_daemon_that_discards_its_arena_voids_every_lease(daemon: conftest.Daemon) -> None:
+def test_a_daemon_that_discards_its_arena_voids_every_lease(daemon: Daemon) -> None:
     with daemon.session() as session:
         space = session.namespace("test")
         keys = fresh_keys(1)
@@ -74,7 +74,7 @@ def test_a_daemon_that_discards_its_arena_voids_every_lease(daemon: conftest.Dae
             pass
 
 
-def test_a_session_works_again_when_a_daemon_is_back(daemon: conftest.Daemon) -> None:
+def test_a_session_works_again_when_a_daemon_is_back(daemon: Daemon) -> None:
     with daemon.session() as session:
         space = session.namespace("test")
         keys = fresh_keys(2)
@@ -91,11 +91,11 @@ def test_a_session_works_again_when_a_daemon_is_back(daemon: conftest.Daemon) ->
                 continue
             break
         with space.acquire(keys) as lease:
-            assert [bytes(one) for one in lease] == [payload(0, 8192), payload(1, 8192)]
+            assert contents(lease) == [payload(0, 8192), payload(1, 8192)]
         store(space, fresh_keys(1))
 
 
-def test_a_write_lease_of_a_lost_session_is_given_back(daemon: conftest.Daemon) -> None:
+def test_a_write_lease_of_a_lost_session_is_given_back(daemon: Daemon) -> None:
     with daemon.session() as session:
         space = session.namespace("test")
         lease = space.reserve(fresh_keys(1), length=4096)

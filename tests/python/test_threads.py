@@ -2,13 +2,11 @@
 
 import threading
 
-import conftest
-from conftest import fresh_keys, payload, store
-
 import lmcd
+from tests.python.daemon import Daemon, contents, fresh_keys, payload, store
 
 
-def test_a_waiting_call_lets_other_threads_run(daemon: conftest.Daemon) -> None:
+def test_a_waiting_call_lets_other_threads_run(daemon: Daemon) -> None:
     with daemon.session() as session:
         space = session.namespace("test")
         keys = fresh_keys(1)
@@ -28,7 +26,7 @@ def test_a_waiting_call_lets_other_threads_run(daemon: conftest.Daemon) -> None:
         assert found == [payload(1, 64)]
 
 
-def test_threads_share_a_session(daemon: conftest.Daemon) -> None:
+def test_threads_share_a_session(daemon: Daemon) -> None:
     with daemon.session() as session:
         space = session.namespace("test")
         wrong: list[object] = []
@@ -37,11 +35,11 @@ def test_threads_share_a_session(daemon: conftest.Daemon) -> None:
             for _ in range(30):
                 keys = fresh_keys(3)
                 with space.reserve(keys, length=512) as lease:
-                    for index, buffer in enumerate(lease):
+                    for index, buffer in lease.granted():
                         buffer.copy_from(payload(number + index, 512))
                     lease.commit()
                 with space.acquire(keys, timeout_ms=5000) as found:
-                    if [bytes(one) for one in found] != [payload(number + i, 512) for i in range(3)]:
+                    if contents(found) != [payload(number + i, 512) for i in range(3)]:
                         wrong.append(number)
 
         threads = [threading.Thread(target=work, args=(number,)) for number in range(6)]
@@ -52,7 +50,7 @@ def test_threads_share_a_session(daemon: conftest.Daemon) -> None:
         assert wrong == []
 
 
-def test_closing_under_other_threads_crashes_none(daemon: conftest.Daemon) -> None:
+def test_closing_under_other_threads_crashes_none(daemon: Daemon) -> None:
     session = daemon.session()
     space = session.namespace("test")
     keys = fresh_keys(4)

@@ -1,9 +1,8 @@
 """Leases: a session's right to extents, and the bytes that they give.
 
     with space.reserve(keys, length=n) as lease:      # to write
-        for buffer in lease:
-            if buffer is not None:
-                buffer.copy_from(data)
+        for place, buffer in lease.granted():
+            buffer.copy_from(data[place])
         lease.commit()                                # what is not committed is given back
 
     with space.acquire(keys) as lease:                # to read
@@ -26,7 +25,6 @@ from lmcd.errors import InvalidArgument, LeaseLost, LmcdError, Released
 from lmcd.grants import Grants, Outcome
 
 if TYPE_CHECKING:
-    import torch
     from typing_extensions import Self
 
     from lmcd.copy import BlockIds
@@ -112,7 +110,7 @@ class Buffer:
             view if self._writable else view.toreadonly(), dtype, shape, self._lease.term
         )
 
-    def tensor(self, dtype: Any = None, shape: Sequence[int] | None = None) -> torch.Tensor:
+    def tensor(self, dtype: Any = None, shape: Sequence[int] | None = None) -> Any:
         """View the bytes as a torch tensor on the CPU without a copy; uint8 by default.
 
         **Shape**: `shape`, or one axis.
@@ -220,6 +218,12 @@ class _Lease(Sequence[Buffer | None]):
     def __iter__(self) -> Iterator[Buffer | None]:
         for index in range(len(self.grants)):
             yield self[index]
+
+    def granted(self) -> Iterator[tuple[int, Buffer]]:
+        """Yield place and buffer of each item that was granted."""
+        self.check_open()
+        for place in self.grants.places(self._granted):
+            yield place, Buffer(self, place, self._writable)
 
     def __enter__(self) -> Self:
         self.check_open()

@@ -18,8 +18,6 @@ import numpy as np
 from lmcd.errors import Released
 
 if TYPE_CHECKING:
-    import torch
-
     from lmcd.lease import Term
 
 
@@ -166,10 +164,8 @@ def _writes(function: Any, args: Any, options: dict[str, Any], tensor: Any) -> b
     return in_place and bool(args) and args[0] is tensor
 
 
-def tensor_over(
-    view: memoryview, dtype: Any, shape: Any, term: Term, writable: bool
-) -> torch.Tensor:
-    """View memory as a tensor on the CPU. One that is not `writable` refuses torch's writes."""
+def tensor_over(view: memoryview, dtype: Any, shape: Any, term: Term, writable: bool) -> Any:
+    """View memory as a torch tensor on the CPU. One not `writable` refuses torch's writes."""
     import torch
 
     flat = torch.frombuffer(view, dtype=dtype)

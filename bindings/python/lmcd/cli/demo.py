@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
-
 import click
 
 from lmcd.cli.context import daemon_program
@@ -16,6 +14,6 @@ def command(as_json: bool) -> int:
 
     Ends with `demo: ok`, or `demo: FAILED` and exit status 1.
     """
-    demo = importlib.import_module("lmcd.demo.run")
-    status: int = demo.run(daemon_program(), as_json=as_json)
-    return status
+    from lmcd.demo.run import run
+
+    return run(str(daemon_program()), as_json=as_json)

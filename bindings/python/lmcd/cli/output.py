@@ -12,12 +12,16 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+_FILE_WIDTH = 240
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
 
 
 def console() -> Console:
     """Return the console on stdout, which knows whether it is a terminal."""
-    return Console(soft_wrap=False, highlight=False)
+    out = Console(highlight=False)
+    if not out.is_terminal:
+        out.width = _FILE_WIDTH  # nobody folds what goes to a pipe
+    return out
 
 
 def print_json(facts: Any) -> None:

@@ -34,6 +34,11 @@ STEADY_S = 10.0  # a daemon that lived so long begins a new row
 ATTEMPTS = 8  # starts in a row that do not get ready
 STOP_S = 60.0  # to stop in, after SIGTERM
 
+# What a supervisor of our own may have told us, and is not for the daemon.
+_PROTOCOL = (
+    *("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"),
+    *("LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"),
+)
 _PR_SET_PDEATHSIG = 1  # prctl(2)
 _CREDENTIALS = struct.Struct("3i")
 _FORWARDED = {signal.SIGTERM: signal.SIGTERM, signal.SIGINT: signal.SIGTERM}
@@ -113,7 +118,9 @@ class Supervisor:
         description: str = "",
     ) -> None:
         self._command = list(command)
-        self._environment = dict(environment)
+        self._environment = {
+            name: value for name, value in environment.items() if name not in _PROTOCOL
+        }
         self._watchdog_s = watchdog_seconds
         self._description = description
         self._store = DescriptorStore()
@@ -238,7 +245,8 @@ class Supervisor:
             ]
             for place, descriptor in enumerate(aside, FIRST_INHERITED):
                 os.dup2(descriptor, place, inheritable=True)
-            environment["LISTEN_PID"] = str(os.getpid())
+            if len(self._store):
+                environment["LISTEN_PID"] = str(os.getpid())
             os.execve(self._command[0], self._command, environment)
         except OSError as error:
             os.write(2, f"lmcd: {self._command[0]}: {error.strerror}\n".encode())
