@@ -48,7 +48,8 @@ class Waiting {
   bool add(Waiter waiter);
   // Answers those who need not wait longer.
   void look_again();
-  // Drops what waits under this lease: it is not wanted any more. Returns the request, to be answered.
+  // Drops what waits under this lease: it is not wanted any more. Returns the request, to be
+  // answered.
   std::optional<uint64_t> withdraw(core::SessionId session, uint64_t lease);
   void forget(core::SessionId session);
   std::size_t size() const { return waiters_.size(); }

@@ -56,6 +56,8 @@ class Workload:
         )
         try:
             verb(keys)
+        except lmcd.LeaseLost:
+            self.missed += 1  # the daemon died while a lease was held
         except (lmcd.NoDaemon, lmcd.SessionLost, lmcd.TimedOut):
             time.sleep(0.01)  # tidy(sleep): a workload without a daemon must not spin
 

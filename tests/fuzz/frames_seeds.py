@@ -31,7 +31,9 @@ def frame(opcode: int, request: int, *fields: Field) -> bytes:
 
 def reserve(lease: int, part: int = 0) -> bytes:
     """Encode a Reserve of both keys."""
-    return frame(16, 10 + lease, lease, 0, part, 5000, 1, (1, bytes(32)), b"salt", KEYS, NO_KEYS, NO_KEYS)
+    return frame(
+        16, 10 + lease, lease, 0, part, 5000, 1, (1, bytes(32)), b"salt", KEYS, NO_KEYS, NO_KEYS
+    )
 
 
 def commit(lease: int) -> bytes:
@@ -60,7 +62,9 @@ SEEDS: dict[str, bytes] = {
     "stopped": frame(27, 0, 1, (1, struct.pack("<Q", 1))),
     "segment_open": frame(32, 9, 4096, 0, NO_KEYS, NO_KEYS, b"kv"),
     "segment_close": frame(34, 9, 1),
-    "store": frame(35, 9, 1, 0, 0, 0, 1, NO_KEYS, b"", KEYS, NO_KEYS, (2, struct.pack("<II", 0, 1))),
+    "store": frame(
+        35, 9, 1, 0, 0, 0, 1, NO_KEYS, b"", KEYS, NO_KEYS, (2, struct.pack("<II", 0, 1))
+    ),
     "load": frame(36, 9, 1, 0, 0, 1, KEYS, NO_KEYS, (2, struct.pack("<II", 0, 1))),
     "cancel": frame(38, 9, 8),
     "stats": STORED + frame(48, 9, 0),
