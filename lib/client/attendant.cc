@@ -3,8 +3,14 @@
 #include <system_error>
 
 #include "lib/base/thread.h"
+#include "lib/client/barrier.h"
 
 namespace lmcd::client {
+namespace {
+
+constexpr uint64_t kAgainMs = 1000;
+
+}  // namespace
 
 void Attendant::wish_within(uint64_t ms) {
   const Time due = std::chrono::steady_clock::now() + std::chrono::milliseconds(ms);
@@ -35,7 +41,8 @@ void Attendant::run() {
     }
     due_ = Time::max();
     lock.unlock();
-    const uint64_t again_ms = round_();
+    // A round that found no memory is made again; the process is not ended for it.
+    const uint64_t again_ms = guard_value<uint64_t>(kAgainMs, round_);
     lock.lock();
     if (again_ms == kNever) continue;
     due_ = std::min(due_, std::chrono::steady_clock::now() + std::chrono::milliseconds(again_ms));

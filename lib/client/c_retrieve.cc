@@ -92,15 +92,9 @@ Result<lmcd_acquire_t> take_acquire(const lmcd_session_t* session, const lmcd_ac
   return given;
 }
 
-// The answer comes when the daemon has waited for its part; the call waits that much longer.
-uint64_t patience_ms(const lmcd_session_t* session, const lmcd_acquire_t* request) {
-  return session->session->timeout_ms() + (request ? request->timeout_ms : 0);
-}
-
-Result<std::shared_ptr<GrantOp>> begin_acquire(lmcd_session_t* session,
-                                               const lmcd_acquire_t* request, lmcd_grant_t* grants,
-                                               uint64_t* lease, Deadline until) {
-  LMCD_ASSIGN(const lmcd_acquire_t given, take_acquire(session, request, grants, lease));
+Result<std::shared_ptr<GrantOp>> begin_acquire(Session& session, const lmcd_acquire_t& given,
+                                               lmcd_grant_t* grants, uint64_t* lease,
+                                               Deadline until) {
   wire::Acquire message;
   message.part = wire_part(given.part);
   message.timeout_ms = given.timeout_ms;
@@ -109,13 +103,13 @@ Result<std::shared_ptr<GrantOp>> begin_acquire(lmcd_session_t* session,
 
   auto op = std::make_shared<GrantOp>(GrantOp::Verb::kAcquire,
                                       GrantTarget{given.count, grants, lease, nullptr, 0});
-  LMCD_TRY(session->session->start(op, given.space->space.get(), until,
-                                   [&](const Session::Terms& terms) -> const wire::Acquire& {
-                                     op->set_terms(terms);
-                                     message.lease = terms.lease;
-                                     message.space = terms.space;
-                                     return message;
-                                   }));
+  LMCD_TRY(session.start(op, given.space->space.get(), until,
+                         [&](const Session::Terms& terms) -> const wire::Acquire& {
+                           op->set_terms(terms);
+                           message.lease = terms.lease;
+                           message.space = terms.space;
+                           return message;
+                         }));
   return op;
 }
 
@@ -133,11 +127,13 @@ std::vector<wire::Sighting> leased(const lmcd_grant_t* grants, uint32_t count) {
 lmcd_code_t lmcd_acquire(lmcd_session_t* session, const lmcd_acquire_t* request,
                          lmcd_grant_t* grants, uint64_t* lease, lmcd_error_t* err) {
   return guard(err, [&]() -> Status {
-    LMCD_TRY(check(session));
-    const Deadline until = Deadline::after_ms(patience_ms(session, request));
+    LMCD_ASSIGN(const lmcd_acquire_t given, take_acquire(session, request, grants, lease));
+    Session& asked = *session->session;
+    // The answer comes when the daemon has waited for its part; the call waits that much longer.
+    const Deadline until = Deadline::after_ms(asked.timeout_ms() + uint64_t{given.timeout_ms});
     LMCD_ASSIGN(const std::shared_ptr<GrantOp> op,
-                begin_acquire(session, request, grants, lease, until));
-    return session->session->wait_and_drop(op, until);
+                begin_acquire(asked, given, grants, lease, until));
+    return asked.wait_and_drop(op, until);
   });
 }
 
@@ -147,9 +143,10 @@ lmcd_code_t lmcd_acquire_begin(lmcd_session_t* session, const lmcd_acquire_t* re
   return guard(err, [&]() -> Status {
     LMCD_TRY(check_not_null(out, "out"));
     *out = nullptr;
-    LMCD_TRY(check(session));
+    LMCD_ASSIGN(const lmcd_acquire_t given, take_acquire(session, request, grants, lease));
+    Session& asked = *session->session;
     LMCD_ASSIGN(std::shared_ptr<GrantOp> op,
-                begin_acquire(session, request, grants, lease, session->session->deadline()));
+                begin_acquire(asked, given, grants, lease, asked.deadline()));
     return hand_out_op(out, session->session, std::move(op));
   });
 }
@@ -157,7 +154,6 @@ lmcd_code_t lmcd_acquire_begin(lmcd_session_t* session, const lmcd_acquire_t* re
 lmcd_code_t lmcd_acquire_posted(lmcd_session_t* session, const lmcd_acquire_t* request,
                                 lmcd_grant_t* grants, uint64_t* lease, lmcd_error_t* err) {
   return guard(err, [&]() -> Status {
-    LMCD_TRY(check(session));
     LMCD_ASSIGN(const lmcd_acquire_t given, take_acquire(session, request, grants, lease));
     *lease = 0;
     std::fill_n(grants, given.count, lmcd_grant_t{.outcome = LMCD_ABSENT});

@@ -225,7 +225,7 @@ void Session::read_now() {
 // Hands out what was received. Reading counts as going on meanwhile: what an answer gives rise to
 // must not receive over the frame being looked at.
 Status Session::take_frames(Channel& channel) {
-  channel.reading = true;
+  const Raised reading(channel.reading);
   Status status;
   while (status.ok() && channel_.get() == &channel) {
     Result<std::optional<Frame>> frame = channel.next();
@@ -237,7 +237,6 @@ Status Session::take_frames(Channel& channel) {
       status = dispatch(*frame.value());
     }
   }
-  channel.reading = false;
   return status;
 }
 

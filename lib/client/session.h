@@ -151,8 +151,21 @@ class Session {
 
   explicit Session(Settings settings);
 
+  // Holds a flag up for a scope, also when an exception of the standard library ends it.
+  class Raised {
+   public:
+    explicit Raised(bool& flag) : flag_(flag) { flag_ = true; }
+    ~Raised() { flag_ = false; }
+    Raised(const Raised&) = delete;
+    Raised& operator=(const Raised&) = delete;
+
+   private:
+    bool& flag_;
+  };
+
   // session_connect.cc: the connection comes and goes
   Status connect(Lock& lock, Deadline until);
+  Result<Connection> shake_hands_unlocked(Lock& lock, Deadline until);
   Status adopt(Connection connection);
   void tell_what_stopped();
   void lose(const Status& why);

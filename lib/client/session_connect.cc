@@ -23,12 +23,7 @@ Status Session::connect(Lock& lock, Deadline until) {
       const lmcd_code_t code = failure_ == LMCD_OK ? LMCD_E_NO_DAEMON : failure_;
       return fault(code, "%s (tried less than %u ms ago)", why_.c_str(), unsigned{kAttemptMs});
     }
-    connecting_ = true;
-    const std::shared_ptr<Mapping> present = mapping();
-    lock.unlock();
-    Result<Connection> made = shake_hands(settings_, present, until);
-    lock.lock();
-    connecting_ = false;
+    Result<Connection> made = shake_hands_unlocked(lock, until);
     next_attempt_ = Deadline::after_ms(kAttemptMs);
     changed_.notify_all();
     if (!made.ok()) {
@@ -40,6 +35,17 @@ Status Session::connect(Lock& lock, Deadline until) {
     if (!closed_) return adopt(std::move(made.value()));
   }
   return {};
+}
+
+Result<Connection> Session::shake_hands_unlocked(Lock& lock, Deadline until) {
+  const Raised connecting(connecting_);  // lowered under the lock, however this ends
+  const std::shared_ptr<Mapping> present = mapping();
+  struct Relock {
+    Lock& lock;
+    ~Relock() { lock.lock(); }
+  } relock{lock};
+  lock.unlock();
+  return shake_hands(settings_, present, until);
 }
 
 Status Session::adopt(Connection connection) {
@@ -61,9 +67,9 @@ Status Session::adopt(Connection connection) {
     light_beacon();
     static_cast<void>(ask_and_forget<wire::Done>(wire::EventsSubscribe{}));
   }
-  if (channel_) {
+  if (const std::shared_ptr<Channel> channel = channel_) {
     // What came in one packet with Welcome.
-    if (const Status taken = take_frames(*channel_); !taken.ok()) lose(taken);
+    if (const Status taken = take_frames(*channel); !taken.ok()) lose(taken);
   }
   return channel_ ? Status() : lost();
 }
