@@ -135,6 +135,8 @@ Result<std::optional<SharedMemory>> NamedBacking::attach() {
 
 Result<SharedMemory> NamedBacking::create(uint64_t arena_bytes, uint64_t ledger_bytes) {
   LMCD_TRY(check_huge_pages());
+  // Before anything goes: a size that this machine can never have costs nothing.
+  if (kind_ == BackingKind::kPosixShm) LMCD_TRY(check_memory(arena_bytes + ledger_bytes));
   LMCD_TRY(discard());
   Result<SharedMemory> memory = make_pair(arena_bytes, ledger_bytes);
   if (memory.ok()) return memory;
@@ -144,7 +146,6 @@ Result<SharedMemory> NamedBacking::create(uint64_t arena_bytes, uint64_t ledger_
 
 Result<SharedMemory> NamedBacking::make_pair(uint64_t arena_bytes, uint64_t ledger_bytes) {
   if (kind_ == BackingKind::kPosixShm) {
-    LMCD_TRY(check_memory(arena_bytes + ledger_bytes));
     LMCD_TRY(check_room(directory_, arena_bytes + ledger_bytes,
                         "enlarge it (mount -o remount,size=..., docker --shm-size), remove what "
                         "lies there, lower --l1-size-gb, or use --l1-backing memfd"));

@@ -24,10 +24,10 @@ bool shorter_than(int descriptor, uint64_t bytes) {
 }
 
 // Tells the readers of a ledger that is not taken over that its daemon is gone for good.
-void void_ledger(const memory::SharedMemory& memory) {
-  if (memory.ledger_bytes < sizeof(ledger::Header)) return;
+void void_ledger(int descriptor) {
+  if (shorter_than(descriptor, sizeof(ledger::Header))) return;
   Result<GuardedRegion> region =
-      GuardedRegion::map(memory.ledger.get(), sizeof(ledger::Header), Access::kReadWrite);
+      GuardedRegion::map(descriptor, sizeof(ledger::Header), Access::kReadWrite);
   if (!region.ok()) return;
   auto* header = reinterpret_cast<ledger::Header*>(region.value().address());
   if (header->magic == ledger::kMagic) header->voided.store(1, std::memory_order_release);
@@ -42,23 +42,21 @@ Status draw_random(void* bytes, std::size_t count) {
 
 Result<std::unique_ptr<Incarnation>> Incarnation::open(const Plan& plan, const Parts& parts) {
   LMCD_ASSIGN(std::optional<memory::SharedMemory> found, parts.backing.attach());
+  FileDescriptor old_ledger;
   if (found) {
+    LMCD_ASSIGN(old_ledger, found->ledger.duplicate());
     std::unique_ptr<Incarnation> warm(new Incarnation(plan, parts));
-    LMCD_ASSIGN(FileDescriptor ledger, found->ledger.duplicate());
-    memory::SharedMemory old;
-    old.ledger = std::move(ledger);
-    old.ledger_bytes = found->ledger_bytes;
-    Status status =
-        plan.cold ? fault(LMCD_E_INVALID, "--cold") : warm->take_over(std::move(*found));
+    Status status = plan.cold ? fault(LMCD_E_INVALID, "asked for by --cold")
+                              : warm->take_over(std::move(*found));
     if (status.ok()) return warm;
     parts.log.event(Severity::kWarning, "start.cold").field("reason", status.text());
-    warm.reset();
-    void_ledger(old);
   }
   std::unique_ptr<Incarnation> fresh(new Incarnation(plan, parts));
   LMCD_ASSIGN(
       memory::SharedMemory memory,
       parts.backing.create(plan.arena_bytes, core::Ledger::bytes_for(fresh->ledger_plan())));
+  // Only now, so that a start that fails (a size that cannot be had) costs nothing.
+  if (old_ledger.valid()) void_ledger(old_ledger.get());
   LMCD_TRY(fresh->begin(std::move(memory)));
   return fresh;
 }

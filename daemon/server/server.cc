@@ -1,6 +1,7 @@
 #include "daemon/server/server.h"
 
 #include <signal.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -93,6 +94,12 @@ Status Server::prepare() {
   backing.path = options_.l1_path;
   backing.huge_pages = options_.l1_use_hugepages;
   LMCD_ASSIGN(backing_, memory::make_backing(backing, supervisor_));
+  if (backing.kind == memory::BackingKind::kPosixShm) {
+    // What others left behind does not stop this start.
+    Result<memory::Swept> swept = memory::sweep_shm(backing.shm_directory, ::time(nullptr));
+    if (!swept.ok())
+      log_.event(Severity::kWarning, "start.sweep").field("reason", swept.status().text());
+  }
 
   ThreadWorkerPool::Options workers;
   workers.threads = static_cast<uint32_t>(options_.max_cpu_workers);
@@ -247,8 +254,7 @@ void Server::stop(int signal) {
 // The orderly stop: what is left behind is whole, and says so.
 Status Server::finish() {
   Status told = supervisor_.stopping();
-  if (!told.ok())
-    log_.event(Severity::kWarning, "supervisor.deaf").field("reason", told.text());
+  if (!told.ok()) log_.event(Severity::kWarning, "supervisor.deaf").field("reason", told.text());
   LMCD_SYNC_POINT("stop.before");
   listener_->stop();
   life_->transport->stop();

@@ -10,6 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
@@ -67,8 +68,10 @@ DaemonProcess::~DaemonProcess() {
 }
 
 bool DaemonProcess::start(std::vector<std::string> environment) {
-  std::vector<std::string> words = {LMCD_DAEMON,      "--socket",     socket(), "--state-dir",
-                                    home_ + "/state", "--l1-size-gb", "0.0625"};
+  std::vector<std::string> words = {LMCD_DAEMON, "--socket", socket(), "--state-dir",
+                                    home_ + "/state"};
+  if (std::find(options_.begin(), options_.end(), "--l1-size-gb") == options_.end())
+    words.insert(words.end(), {"--l1-size-gb", "0.0625"});
   words.insert(words.end(), options_.begin(), options_.end());
   const std::string notes_path = directory_ + "/notify";
   const FileDescriptor notes = listen_for_notes(notes_path);

@@ -11,7 +11,7 @@ namespace lmcd::e2e {
 
 class DaemonProcess {
  public:
-  // Options beyond those for the private socket, state directory and a small arena.
+  // Options beyond those for the private socket and state directory; without any a small arena.
   explicit DaemonProcess(std::vector<std::string> options = {});
   // One that claims the socket and the state of another.
   static DaemonProcess rival_of(const DaemonProcess& other);
@@ -19,6 +19,8 @@ class DaemonProcess {
   DaemonProcess& operator=(const DaemonProcess&) = delete;
   ~DaemonProcess();
 
+  // Options of the next starts, in place of those given before.
+  void set_options(std::vector<std::string> options) { options_ = std::move(options); }
   // From the next start on the daemon may open this many descriptors.
   void limit_descriptors(unsigned count) { descriptors_ = count; }
   // Starts the daemon and waits until it says that it is ready. `environment`: "NAME=value".

@@ -326,6 +326,41 @@ TEST_F(DaemonTest, objects_survive_a_stop_and_a_kill) {
   }
 }
 
+TEST_F(DaemonTest, a_size_that_cannot_be_had_costs_nothing) {
+  DaemonProcess daemon;
+  start(daemon);
+  uint32_t space = 0;
+  {
+    RawClient client = open(daemon);
+    space = client.open_space();
+    store(client, space, 1, 1);
+  }
+  daemon.end(SIGTERM);
+  daemon.set_options({"--l1-size-gb", "1000000"});
+  EXPECT_FALSE(daemon.start());
+  EXPECT_NE(daemon.log().find("Lower --l1-size-gb"), std::string::npos) << daemon.log();
+  daemon.set_options({});
+  start(daemon);
+  RawClient client = open(daemon);
+  EXPECT_TRUE(hits(client, client.open_space(), 1, 1));
+}
+
+TEST_F(DaemonTest, a_cold_start_forgets_and_voids_what_was_there) {
+  DaemonProcess daemon;
+  start(daemon);
+  RawClient before = open(daemon);
+  const uint32_t space = before.open_space();
+  store(before, space, 1, 1);
+  const wire::Grant grant = before.acquire(space, key_of(1), 2);
+  daemon.end(SIGKILL);
+  daemon.set_options({"--cold"});
+  start(daemon);
+  EXPECT_FALSE(before.whole(grant, key_of(1)));
+  RawClient client = open(daemon);
+  EXPECT_NE(client.welcome().incarnation_low, before.welcome().incarnation_low);
+  EXPECT_EQ(client.acquire(client.open_space(), key_of(1), 1).outcome, uint32_t{LMCD_ABSENT});
+}
+
 TEST_F(DaemonTest, a_living_reader_still_validates_after_a_kill) {
   DaemonProcess daemon;
   start(daemon);
