@@ -1,8 +1,8 @@
-#include "cuda/page_copy.h"
-
 #include <cuda_runtime.h>
 
 #include <algorithm>
+
+#include "cuda/page_copy.h"
 
 namespace lmcd::cuda {
 namespace {

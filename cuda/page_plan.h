@@ -42,7 +42,7 @@ struct PageCopy {
   uint32_t page_count;
   uint32_t item_count;
   uint32_t blocks_per_item;
-  uint32_t item_slices;       // as plan_pages gave it
+  uint32_t item_slices;  // as plan_pages gave it
 };
 static_assert(sizeof(PageCopy) == 40 && std::is_trivially_copyable_v<PageCopy>);
 
@@ -79,8 +79,8 @@ LMCD_DEVICE inline Slice find_slice(const PageCopy& copy, uint64_t number) {
   const uint64_t runs_before = uint64_t{block} * plan.page.run_count + run;
   const uint32_t id = copy.block_ids[uint64_t{item} * copy.blocks_per_item + block];
 
-  const uint64_t paged = plan.page.base + id * plan.page.block_stride +
-                         run * plan.page.run_stride + in_run;
+  const uint64_t paged =
+      plan.page.base + id * plan.page.block_stride + run * plan.page.run_stride + in_run;
   const uint64_t flat =
       copy.extents[item] + plan.first_byte + runs_before * plan.page.run_bytes + in_run;
   const uint32_t left = plan.page.run_bytes - in_run;

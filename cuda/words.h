@@ -58,8 +58,8 @@ void store(Word* to, const Word& word) {
 
 // Requires: both are aligned to Word.
 template <typename Word>
-LMCD_DEVICE inline void copy_words(std::byte* to_bytes, const std::byte* from_bytes,
-                                   uint32_t count, uint32_t lane) {
+LMCD_DEVICE inline void copy_words(std::byte* to_bytes, const std::byte* from_bytes, uint32_t count,
+                                   uint32_t lane) {
   auto* to = reinterpret_cast<Word*>(to_bytes);
   auto* from = reinterpret_cast<const Word*>(from_bytes);
   uint32_t at = lane;

@@ -28,9 +28,9 @@ struct Shape {
   uint32_t run_bytes, run_count, gap_bytes, skew_bytes;
 };
 
-constexpr uint32_t kBlocks = 6;         // of each page
+constexpr uint32_t kBlocks = 6;  // of each page
 constexpr uint32_t kBlocksPerItem = 3;
-constexpr std::size_t kMargin = 64;     // around each extent, to see what goes astray
+constexpr std::size_t kMargin = 64;  // around each extent, to see what goes astray
 
 // Pages one after another in one memory, each with gaps between its runs.
 copy::Engine make_engine(std::span<const Shape> shapes, std::mt19937_64& random) {
@@ -67,8 +67,13 @@ struct PagePlanTest : testing::Test {
       extents[i].assign(length + 2 * kMargin, std::byte{0xee});
       addresses[i] = reinterpret_cast<uint64_t>(extents[i].data() + kMargin) + i * 4;
     }
-    copy = {plans.data(), addresses.data(), ids.data(), static_cast<uint32_t>(plans.size()),
-            static_cast<uint32_t>(extents.size()), kBlocksPerItem, slices.value()};
+    copy = {plans.data(),
+            addresses.data(),
+            ids.data(),
+            static_cast<uint32_t>(plans.size()),
+            static_cast<uint32_t>(extents.size()),
+            kBlocksPerItem,
+            slices.value()};
   }
   std::span<const uint32_t> ids_of(std::size_t item) const {
     return std::span(ids).subspan(item * kBlocksPerItem, kBlocksPerItem);
@@ -101,9 +106,7 @@ struct PagePlanTest : testing::Test {
         std::copy_n(extents[i].begin() + static_cast<std::ptrdiff_t>(kMargin + i * 4 + flat), bytes,
                     expected.begin() + static_cast<std::ptrdiff_t>(at));
       });
-    for_each_slice([](const Slice& slice) {
-      copy_by_lanes(slice.paged, slice.flat, slice.bytes);
-    });
+    for_each_slice([](const Slice& slice) { copy_by_lanes(slice.paged, slice.flat, slice.bytes); });
     EXPECT_EQ(engine.memory, expected);
   }
 
