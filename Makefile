@@ -7,7 +7,7 @@
 #   SETUP=skip       trust that everything is installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test bench check tidy asan tsan fuzz abi slow lint fmt docs clean
+.PHONY: help setup build demo test bench check tidy asan tsan fuzz abi slow cuda lint fmt docs clean
 
 FUZZ_SECONDS ?= 60
 VENV := .venv/bin
@@ -71,6 +71,10 @@ slow: ## the tests that take more than half a minute
 	$(call prepare,base,base test)
 	@tools/build release
 	@$(VENV)/python tools/run_tests.py release slow
+
+cuda: ## compile the GPU's page copy, where there is nvcc
+	$(call prepare,base,base)
+	@tools/build release lmcd_cuda
 
 lint: ## ruff and mypy --strict
 	$(call prepare,base,base test lint)

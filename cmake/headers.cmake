@@ -2,7 +2,8 @@
 # any target: only a header that changed, or what it includes, is compiled again.
 
 file(GLOB_RECURSE headers CONFIGURE_DEPENDS RELATIVE ${CMAKE_SOURCE_DIR}
-  ${CMAKE_SOURCE_DIR}/include/*.h ${CMAKE_SOURCE_DIR}/lib/*.h ${CMAKE_SOURCE_DIR}/daemon/*.h)
+  ${CMAKE_SOURCE_DIR}/include/*.h ${CMAKE_SOURCE_DIR}/lib/*.h ${CMAKE_SOURCE_DIR}/daemon/*.h
+  ${CMAKE_SOURCE_DIR}/cuda/*.h)
 
 set(units)
 foreach(header IN LISTS headers)

@@ -50,8 +50,7 @@ Result<std::unique_ptr<Tier>> Tier::open(const lmcd_tier_module_t& module,
   LMCD_TRY(tier->check_module());
   LMCD_ASSIGN(tier->bell_, Bell::make(loop, [raw = tier.get()] { raw->deliver(); }));
   lmcd_error_t error{};
-  lmcd_code_t code =
-      module.open(&tier->host_, fields.data(), fields.size(), &tier->tier_, &error);
+  lmcd_code_t code = module.open(&tier->host_, fields.data(), fields.size(), &tier->tier_, &error);
   if (code != LMCD_OK) {
     tier->tier_ = nullptr;
     return fault(code, "tier of type \"%s\": %.500s", module.type, error.text);
@@ -62,10 +61,9 @@ Result<std::unique_ptr<Tier>> Tier::open(const lmcd_tier_module_t& module,
 
 Status Tier::check_module() const {
   if (module_.abi != LMCD_TIER_ABI || module_.struct_size < sizeof module_)
-    return fault(LMCD_E_VERSION,
-                 "tier of type \"%s\": speaks ABI %u in %u bytes; this daemon %u in %zu",
-                 module_.type, module_.abi, module_.struct_size, unsigned{LMCD_TIER_ABI},
-                 sizeof module_);
+    return fault(
+        LMCD_E_VERSION, "tier of type \"%s\": speaks ABI %u in %u bytes; this daemon %u in %zu",
+        module_.type, module_.abi, module_.struct_size, unsigned{LMCD_TIER_ABI}, sizeof module_);
   return {};
 }
 
@@ -117,8 +115,7 @@ Status Tier::put(const lmcd_tier_record_t& record, Checksum checksum,
 
 Status Tier::get(const Name& name, std::span<std::byte> bytes, uint64_t deadline_ms, Done done) {
   return begin("get", std::move(done), [&](uint64_t token) {
-    return module_.get(tier_, &name.key, name.part, bytes.data(), bytes.size(), deadline_ms,
-                       token);
+    return module_.get(tier_, &name.key, name.part, bytes.data(), bytes.size(), deadline_ms, token);
   });
 }
 
@@ -177,9 +174,7 @@ void Tier::deliver() {
   delivering_.clear();
 }
 
-uint64_t Tier::now_ms(void* context) {
-  return static_cast<Tier*>(context)->loop_.clock().now_ms();
-}
+uint64_t Tier::now_ms(void* context) { return static_cast<Tier*>(context)->loop_.clock().now_ms(); }
 
 void Tier::wake_at(void* context, uint64_t due_ms) {
   static_cast<Tier*>(context)->wake_.arm_at(due_ms);

@@ -100,7 +100,7 @@ class Tier {
   lmcd_tier_t* tier_ = nullptr;
   lmcd_tier_capabilities_t capabilities_{};
   Timer wake_;
-  std::size_t jobs_ = 0;  // of the module, in the pool
+  std::size_t jobs_ = 0;     // of the module, in the pool
   std::vector<Slot> slots_;  // one for each operation that may be in flight
   std::vector<uint32_t> free_;
   std::unique_ptr<Bell> bell_;

@@ -3,6 +3,7 @@
 
 #include <lmcd.h>
 #include <lmcd_admin.h>
+#include <lmcd_tier.h>
 
 #define LMCD_STRUCT(type, bytes) _Static_assert(sizeof(type) == (bytes), #type);
 #define LMCD_FIELD(type, field, offset) \

@@ -2,6 +2,7 @@
 #include <lmcd_admin.h>
 #include <lmcd.h>
 #include <lmcd_admin.h>
+#include <lmcd_tier.h>
 
 /* A translation unit is not empty in C99. */
 const char *lmcd_abi_version(void);

@@ -2,6 +2,7 @@
 // byte by byte.
 #include <lmcd.h>
 #include <lmcd_admin.h>
+#include <lmcd_tier.h>
 
 #include <cstddef>
 #include <type_traits>

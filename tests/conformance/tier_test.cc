@@ -280,8 +280,9 @@ TEST_P(TierTest, puts_in_flight_do_not_exceed_the_capacity_together) {
   Answer answers[5];
   for (uint8_t n = 0; n < 5; ++n) {
     bytes[n] = pattern(kLength, n);
-    ASSERT_TRUE(tier->put(record_of(n, kLength), Tier::Checksum::kUnknown, bytes[n], 0,
-                          answers[n].take()).ok());
+    ASSERT_TRUE(
+        tier->put(record_of(n, kLength), Tier::Checksum::kUnknown, bytes[n], 0, answers[n].take())
+            .ok());
   }
   for (int step = 0; step < 10'000; ++step) {
     pass_ms(1);
@@ -348,8 +349,9 @@ TEST_P(TierTest, cancel_answers_all_and_the_tier_works_on) {
   const Buffer bytes = pattern(50'000, 1);
   std::vector<Answer> answers(8);
   for (uint8_t n = 0; n < 8; ++n)
-    ASSERT_TRUE(tier->put(record_of(n, bytes.size()), Tier::Checksum::kUnknown, bytes, 0,
-                          answers[n].take()).ok());
+    ASSERT_TRUE(
+        tier->put(record_of(n, bytes.size()), Tier::Checksum::kUnknown, bytes, 0, answers[n].take())
+            .ok());
   pass_ms(60);  // some are with the workers by now
   tier->cancel();
   pool.run_all();
@@ -493,8 +495,9 @@ TEST_P(MockTest, bytes_take_the_time_that_the_bandwidth_says_one_after_the_other
   const Buffer bytes = pattern(64 * kKiB, 1);  // 62.5 ms at 1 MiB/s
   Answer answers[3];
   for (uint8_t n = 0; n < 3; ++n)
-    ASSERT_TRUE(tier->put(record_of(n, bytes.size()), Tier::Checksum::kUnknown, bytes, 0,
-                          answers[n].take()).ok());
+    ASSERT_TRUE(
+        tier->put(record_of(n, bytes.size()), Tier::Checksum::kUnknown, bytes, 0, answers[n].take())
+            .ok());
   for (uint64_t ms = 1; ms <= 200; ++ms) {
     pass_ms(1);
     pool.run_all();
@@ -517,12 +520,13 @@ TEST_P(MockTest, bytes_take_the_time_that_the_bandwidth_says_one_after_the_other
 TEST_P(MockTest, what_cannot_begin_in_time_ends_at_its_deadline_and_takes_no_bandwidth) {
   const Buffer bytes = pattern(64 * kKiB, 1);
   Answer first, late, next;
-  ASSERT_TRUE(tier->put(record_of(1, bytes.size()), Tier::Checksum::kUnknown, bytes, 0,
-                        first.take()).ok());
+  ASSERT_TRUE(
+      tier->put(record_of(1, bytes.size()), Tier::Checksum::kUnknown, bytes, 0, first.take()).ok());
   ASSERT_TRUE(tier->put(record_of(2, bytes.size()), Tier::Checksum::kUnknown, bytes,
-                        clock.now_ms() + 20, late.take()).ok());
-  ASSERT_TRUE(tier->put(record_of(3, bytes.size()), Tier::Checksum::kUnknown, bytes, 0,
-                        next.take()).ok());
+                        clock.now_ms() + 20, late.take())
+                  .ok());
+  ASSERT_TRUE(
+      tier->put(record_of(3, bytes.size()), Tier::Checksum::kUnknown, bytes, 0, next.take()).ok());
   for (uint64_t ms = 1; ms <= 130; ++ms) {
     pass_ms(1);
     pool.run_all();
@@ -539,8 +543,8 @@ TEST_P(MockTest, a_full_pool_is_tried_again) {
   while (pool.submit(make_job([] { return 0; }, [&](int) { order.push_back(1); }))) continue;
   const Buffer bytes = pattern(1000, 1);
   Answer answer;
-  ASSERT_TRUE(tier->put(record_of(1, 1000), Tier::Checksum::kUnknown, bytes, 0,
-                        answer.take()).ok());
+  ASSERT_TRUE(
+      tier->put(record_of(1, 1000), Tier::Checksum::kUnknown, bytes, 0, answer.take()).ok());
   for (int step = 0; step < 10; ++step) pass_ms(1);
   EXPECT_EQ(answer.count, 0);
   settle();

@@ -29,8 +29,8 @@ void give(Struct from, Struct* out) {
   std::memcpy(out, &from, std::min<std::size_t>(out->struct_size, sizeof from));
 }
 
-lmcd_code_t open(const lmcd_tier_host_t* host, const lmcd_tier_field_t* fields,
-                 size_t field_count, lmcd_tier_t** out, lmcd_error_t* err) {
+lmcd_code_t open(const lmcd_tier_host_t* host, const lmcd_tier_field_t* fields, size_t field_count,
+                 lmcd_tier_t** out, lmcd_error_t* err) {
   *out = nullptr;
   Result<MockTier::Options> options = MockTier::read_fields(fields, field_count);
   if (options.ok()) {
@@ -66,18 +66,18 @@ lmcd_code_t get(lmcd_tier_t* tier, const lmcd_key_t* key, lmcd_part_t part, void
   return mock(tier).begin(request);
 }
 
-lmcd_code_t exists(lmcd_tier_t* tier, const lmcd_key_t* key, lmcd_part_t part,
-                   uint64_t deadline_ms, uint64_t token) {
+lmcd_code_t exists(lmcd_tier_t* tier, const lmcd_key_t* key, lmcd_part_t part, uint64_t deadline_ms,
+                   uint64_t token) {
   return mock(tier).begin(named(Verb::kExists, *key, part, deadline_ms, token));
 }
 
-lmcd_code_t remove(lmcd_tier_t* tier, const lmcd_key_t* key, lmcd_part_t part,
-                   uint64_t deadline_ms, uint64_t token) {
+lmcd_code_t remove(lmcd_tier_t* tier, const lmcd_key_t* key, lmcd_part_t part, uint64_t deadline_ms,
+                   uint64_t token) {
   return mock(tier).begin(named(Verb::kRemove, *key, part, deadline_ms, token));
 }
 
-lmcd_code_t list(lmcd_tier_t* tier, uint64_t cursor, lmcd_tier_record_t* listed,
-                 uint32_t capacity, uint64_t deadline_ms, uint64_t token) {
+lmcd_code_t list(lmcd_tier_t* tier, uint64_t cursor, lmcd_tier_record_t* listed, uint32_t capacity,
+                 uint64_t deadline_ms, uint64_t token) {
   Request request{Verb::kList, deadline_ms, token};
   request.cursor = cursor;
   request.listed = listed;
@@ -95,8 +95,8 @@ uint64_t tenant_bytes(lmcd_tier_t* tier, const char* tenant) {
 }
 
 constexpr lmcd_tier_module_t kModule = {
-    sizeof kModule, LMCD_TIER_ABI, "mock", open,         close,  cancel, wake,        put, get,
-    exists,         remove,        list,   capabilities, usage,  health, tenant_bytes};
+    sizeof kModule, LMCD_TIER_ABI, "mock", open,         close, cancel, wake,        put, get,
+    exists,         remove,        list,   capabilities, usage, health, tenant_bytes};
 
 }  // namespace
 

@@ -29,9 +29,9 @@ bool moves_bytes(MockTier::Verb verb) {
 struct MockTier::Operation {
   MockTier& tier;
   Request request;
-  Bytes kept;                         // get: what is delivered
-  std::unique_ptr<std::byte[]> taken; // put: the tier's copy
-  lmcd_code_t code = LMCD_OK;         // of the copy
+  Bytes kept;                          // get: what is delivered
+  std::unique_ptr<std::byte[]> taken;  // put: the tier's copy
+  lmcd_code_t code = LMCD_OK;          // of the copy
 
   // On a worker.
   void work() {
@@ -81,8 +81,8 @@ Result<MockTier::Options> MockTier::read_fields(const lmcd_tier_field_t* fields,
                    field->name);
     *value = field->text ? 0 : field->number;
   }
-  for (const auto& [name, value] : {std::pair("max_size_gb", size_gb),
-                                    std::pair("mock_bandwidth_gb", bandwidth_gb)})
+  for (const auto& [name, value] :
+       {std::pair("max_size_gb", size_gb), std::pair("mock_bandwidth_gb", bandwidth_gb)})
     if (!(value > 0 && value <= kGreatestGb))
       return fault(LMCD_E_INVALID, "field \"%s\" takes a number above 0, up to %.0f", name,
                    kGreatestGb);
@@ -92,8 +92,7 @@ Result<MockTier::Options> MockTier::read_fields(const lmcd_tier_field_t* fields,
 
 Status MockTier::check(const Request& request) const {
   const bool whole = request.record.length > 0 && (request.source || request.target);
-  if (moves_bytes(request.verb) && !whole)
-    return fault(LMCD_E_INVALID, "no bytes were given");
+  if (moves_bytes(request.verb) && !whole) return fault(LMCD_E_INVALID, "no bytes were given");
   if (!std::memchr(request.record.tenant, 0, sizeof request.record.tenant))
     return fault(LMCD_E_INVALID, "the tenant does not end in NUL");
   if (request.verb == Verb::kList &&

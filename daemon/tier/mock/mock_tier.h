@@ -47,13 +47,13 @@ class MockTier {
     Verb verb;
     uint64_t deadline_ms;
     uint64_t token;
-    lmcd_tier_record_t record{};  // put; else its key, part and length (get) alone
-    bool checksummed = false;     // put
-    const std::byte* source = nullptr;      // put
-    std::byte* target = nullptr;            // get
-    uint64_t cursor = 0;                    // list
-    lmcd_tier_record_t* listed = nullptr;   // list
-    uint32_t list_capacity = 0;             // list
+    lmcd_tier_record_t record{};           // put; else its key, part and length (get) alone
+    bool checksummed = false;              // put
+    const std::byte* source = nullptr;     // put
+    std::byte* target = nullptr;           // get
+    uint64_t cursor = 0;                   // list
+    lmcd_tier_record_t* listed = nullptr;  // list
+    uint32_t list_capacity = 0;            // list
   };
   lmcd_code_t begin(Request request);
   void cancel();
