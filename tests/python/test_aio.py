@@ -42,6 +42,18 @@ def test_what_was_committed_comes_back(daemon: Daemon) -> None:
     asyncio.run(run())
 
 
+def test_an_answer_wakes_its_waiter(daemon: Daemon, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lmcd.aio._LOOK_AGAIN_S", 3600)
+
+    async def run() -> None:
+        async with await AsyncSession.open(daemon.socket) as session:
+            space = await session.namespace("test")
+            for _ in range(20):
+                await asyncio.wait_for(store(space, fresh_keys(1)), 20)
+
+    asyncio.run(run())
+
+
 def test_many_questions_are_on_their_way_at_once(daemon: Daemon) -> None:
     async def run() -> None:
         async with await AsyncSession.open(daemon.socket) as session:

@@ -58,6 +58,20 @@ def test_items_may_be_committed_one_by_one(space: lmcd.Namespace) -> None:
         assert bytes(found[2]) == payload(2, 100)
 
 
+def test_ends_of_leases_are_told_once(space: lmcd.Namespace) -> None:
+    keys = fresh_keys(2)
+    store(space, keys)
+    with space.acquire(keys) as lease:
+        lease.release()
+    with space.reserve(fresh_keys(1), length=64) as writing:
+        writing.abort()
+    with space.acquire(fresh_keys(1)), space.reserve(keys, length=64):
+        pass
+    space.session.ping()
+    assert space.session.next_events() == []
+    assert space.session.operator.stats()["metrics"]["posts_refused_total"] == 0
+
+
 def test_a_second_writer_learns_what_is_there(space: lmcd.Namespace) -> None:
     keys = fresh_keys(3)
     store(space, keys[:1])

@@ -182,6 +182,59 @@ print("whole")
     assert (done.returncode, done.stdout) == (0, "whole\n"), done.stderr
 
 
+def test_finalizers_of_a_cycle_may_use_everything(daemon: Daemon) -> None:
+    """The collector finalizes the objects of a cycle in any order; nothing is closed meanwhile.
+
+    In a process of its own, which ends with another such cycle alive.
+    """
+    script = """
+import gc, sys
+import lmcd
+
+class Engine:
+    def __init__(self):
+        self.first = User(self)  # finalized before what it uses,
+        self.session = lmcd.Session(sys.argv[1])
+        self.space = self.session.namespace("test")
+        self.key = bytes.fromhex(sys.argv[2])
+        self.lease = self.space.acquire([self.key])
+        self.mapping = self.session.mapping()
+        self.view = self.mapping.view(self.lease.grants, 0)
+        self.array = self.lease[0].array()
+        self.writing = self.space.reserve([bytes(32)], length=64)
+        self.last = User(self)  # and after
+
+class User:
+    def __init__(self, engine):
+        self.engine = engine
+
+    def __del__(self):
+        engine = self.engine
+        assert len(engine.view.tobytes()) == engine.array.size == 8192
+        assert engine.space.lookup([engine.key]).usable_prefix() == 1
+        with engine.space.acquire([engine.key]) as lease:
+            assert lease[0].view() == engine.view
+        print("used")
+
+for _ in range(20):
+    Engine()
+    gc.collect()
+last = Engine()
+"""
+    with daemon.session() as session:
+        keys = fresh_keys(1)
+        store(session.namespace("test"), keys)
+        done = subprocess.run(
+            [sys.executable, "-c", script, daemon.socket, keys[0].hex()],
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == "used\n" * 42
+
+
 def test_a_tensor_is_the_memory_itself_and_raises_after_its_lease(space: lmcd.Namespace) -> None:
     torch: Any = pytest.importorskip("torch", reason="torch is not installed")
     keys = fresh_keys(1)

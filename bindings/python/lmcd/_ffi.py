@@ -1,7 +1,7 @@
 """The only door to the C library: `ffi`, `lib`, and `check`, which every call passes through."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lmcd import errors
 from lmcd._native import ffi, lib
@@ -24,6 +24,22 @@ _EXCEPTIONS: dict[int, type[errors.LmcdError]] = {
     lib.LMCD_E_NOT_FOUND: errors.NotFound,
 }
 
+if TYPE_CHECKING:
+
+    class Held:
+        """A reference that the cycle collector does not see (native/held.c).
+
+        With an address and a length it exports these bytes as a writable buffer.
+        """
+
+        object: Any
+
+        def __init__(self, object: Any, address: int = 0, length: int = 0) -> None: ...
+        def __buffer__(self, flags: int) -> memoryview: ...
+
+elif lib.lmcd_add_types(ffi.cast("void *", id(globals()))):
+    raise MemoryError
+
 # The library writes the text before it answers a fault, so nobody reads it before.
 _new_error = ffi.new_allocator(should_clear_after_alloc=False)
 _ERROR = ffi.typeof("lmcd_error_t *")
@@ -42,6 +58,14 @@ def check(function: Callable[..., int], *arguments: Any) -> None:
 
 def _exception(code: int, text: str) -> errors.LmcdError:
     return _EXCEPTIONS.get(code, errors.LmcdError)(text)
+
+
+def own(handle: Any, close: Callable[[Any], None]) -> Held:
+    """Own a C handle: it is closed when the last reference to what is returned is gone.
+
+    A call that takes `held.object` keeps it, so closing never races with another use.
+    """
+    return Held(ffi.gc(handle, close))
 
 
 def text_of(name: str, value: str) -> bytes:
@@ -63,4 +87,4 @@ def library_version() -> str:
     return str(ffi.string(lib.lmcd_version()).decode())
 
 
-__all__ = ["check", "ffi", "lib", "library_version", "number_of", "text_of"]
+__all__ = ["Held", "check", "ffi", "lib", "library_version", "number_of", "own", "text_of"]

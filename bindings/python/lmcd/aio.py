@@ -20,7 +20,7 @@ from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from lmcd._ffi import check, ffi, lib
+from lmcd._ffi import Held, check, ffi, lib, own
 from lmcd.errors import TimedOut
 from lmcd.events import Event, next_events
 from lmcd.lease import ReadLease, WriteLease
@@ -183,7 +183,7 @@ class AsyncSession:
         """
         loop = asyncio.get_running_loop()
         deadline = loop.time() + (self._timeout_ms + extra_ms) / 1000
-        operation = await self._begin(begin, request)
+        operation = (await self._begin(begin, request)).object
         while True:
             try:
                 check(lib.lmcd_op_wait, operation, 0)
@@ -194,7 +194,7 @@ class AsyncSession:
             else:
                 return
 
-    async def _begin(self, begin: Callable[..., int], request: Request) -> Any:
+    async def _begin(self, begin: Callable[..., int], request: Request) -> Held:
         session = self._session.cdata
         out = ffi.new("lmcd_op_t **")
         arguments = (session, request.cdata, request.grants.cdata, request.lease, out)
@@ -202,7 +202,7 @@ class AsyncSession:
             check(begin, *arguments)
         else:  # connects first, which may take its time
             await asyncio.to_thread(check, begin, *arguments)
-        return ffi.gc(out[0], partial(_close, request))
+        return own(out[0], partial(_close, request))
 
     def close(self) -> None:
         """End the session and its leases."""

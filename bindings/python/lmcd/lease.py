@@ -14,7 +14,6 @@ closed; the daemon hears of it once the last view over its memory is gone too.
 
 from __future__ import annotations
 
-import weakref
 from collections.abc import Callable, Iterator, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -76,7 +75,7 @@ class Buffer:
     Copies go through the library: past the cache where that is faster, without the GIL.
     """
 
-    __slots__ = ("_exports", "_index", "_lease", "_writable", "length")
+    __slots__ = ("_index", "_lease", "_writable", "length")
 
     length: int
 
@@ -84,7 +83,6 @@ class Buffer:
         self._lease = lease
         self._index = index
         self._writable = writable
-        self._exports: list[weakref.ref[memoryview]] = []
         self.length = int(lease.grants.cdata[index].extent.length)
 
     def __len__(self) -> int:
@@ -177,7 +175,10 @@ class _Lease(Sequence[Buffer | None]):
         self.term = Term()
         self._claim: _Claim | None = _Claim(session, number, end)
         self._session = session
-        self._mapping: Mapping | None = None if number == 0 else session.mapping()
+        self._places = grants.places(self._granted)
+        self._mapping: Mapping | None = None
+        if self._places:
+            self._mapping = session.mapping_of(grants, self._places[0])
         self._lent: list[memoryview] = []
 
     @property
@@ -222,7 +223,7 @@ class _Lease(Sequence[Buffer | None]):
     def granted(self) -> Iterator[tuple[int, Buffer]]:
         """Yield place and buffer of each item that was granted."""
         self.check_open()
-        for place in self.grants.places(self._granted):
+        for place in self._places:
             yield place, Buffer(self, place, self._writable)
 
     def __enter__(self) -> Self:
@@ -253,7 +254,7 @@ class _Lease(Sequence[Buffer | None]):
         self._claim = None
 
     def _granted_only(self) -> tuple[Grants, Sequence[int]]:
-        places = self.grants.places(self._granted)
+        places = self._places
         return (self.grants if len(places) == len(self) else self.grants.select(places)), places
 
 
@@ -309,7 +310,7 @@ class WriteLease(_Lease):
             self._commit_whole()
             return
         if self._open is None:
-            self._open = set(self.grants.places(Outcome.RESERVED))
+            self._open = set(self._places)
         chosen = sorted(self._open) if items is None else list(items)
         for item in chosen:
             if item not in self._open:
@@ -366,10 +367,12 @@ class ReadLease(_Lease):
     @property
     def hit_count(self) -> int:
         """How many of the leading items are leased."""
-        for index in range(len(self)):
-            if self.grants.cdata[index].outcome != Outcome.LEASED:
-                return index
-        return len(self)
+        count = 0
+        for place in self._places:
+            if place != count:
+                break
+            count += 1
+        return count
 
     def valid(self) -> list[bool]:
         """Tell of each item whether what was read before this call is what was committed."""
@@ -377,8 +380,8 @@ class ReadLease(_Lease):
         if self._mapping is None:
             return [False] * len(self)
         flags = self._mapping.valid(self.grants)
-        leased = (grant.outcome == Outcome.LEASED for grant in self.grants)
-        return [flag and is_leased for flag, is_leased in zip(flags, leased, strict=True)]
+        leased = set(self._places)
+        return [flag and place in leased for place, flag in enumerate(flags)]
 
     def scatter(
         self,

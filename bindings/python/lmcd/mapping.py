@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from lmcd._ffi import check, ffi, lib, number_of
+from lmcd._ffi import Held, check, ffi, lib, number_of, own
 from lmcd.errors import LeaseLost
 from lmcd.grants import Grants
 
 if TYPE_CHECKING:
     from lmcd.copy import BlockIds, Pages
-
-
-def _let_go(keeps: tuple[Any, ...], address: Any) -> None:
-    """Do nothing: what `keeps` refers to goes with the view it was given to."""
 
 
 class Mapping:
@@ -24,31 +19,36 @@ class Mapping:
     counts only while it validates. `Session.mapping()` opens one.
     """
 
-    __slots__ = ("_handle",)
+    __slots__ = ("_held",)
 
     def __init__(self, session: Any) -> None:
         out = ffi.new("lmcd_mapping_t **")
         check(lib.lmcd_mapping_open, session, out)
-        self._handle = ffi.gc(out[0], lib.lmcd_mapping_close)
+        self._held = own(out[0], lib.lmcd_mapping_close)
 
     @property
     def cdata(self) -> Any:
         """The C handle, for the modules of this package."""
-        return self._handle
+        return self._held.object
+
+    def covers(self, grants: Grants, index: int) -> bool:
+        """Tell whether a grant is of this incarnation of the arena."""
+        grant = ffi.addressof(grants.cdata[index])
+        return bool(lib.lmcd_mapping_address(self._held.object, grant))
 
     def valid(self, grants: Grants) -> list[bool]:
         """Tell of each grant whether the bytes read before this call are those committed."""
         if not len(grants):
             return []
         flags = ffi.new("uint8_t[]", len(grants))
-        lib.lmcd_validate(self._handle, grants.cdata, len(grants), flags)
+        lib.lmcd_validate(self._held.object, grants.cdata, len(grants), flags)
         return [flag == 1 for flag in flags]
 
     def all_valid(self, grants: Grants) -> bool:
         """Tell whether every grant is."""
         count = len(grants)
         flags = ffi.new("uint8_t[]", count)
-        return int(lib.lmcd_validate(self._handle, grants.cdata, count, flags)) == count
+        return int(lib.lmcd_validate(self._held.object, grants.cdata, count, flags)) == count
 
     def view(self, grants: Grants, index: int, keep: object = None) -> memoryview:
         """View the bytes of one grant. The view keeps the mapping, and `keep`, alive.
@@ -56,18 +56,18 @@ class Mapping:
         Raises LeaseLost when the grant is of another incarnation of the arena.
         """
         grant = grants.cdata[index]
-        address = lib.lmcd_mapping_address(self._handle, ffi.addressof(grant))
+        address = lib.lmcd_mapping_address(self._held.object, ffi.addressof(grant))
         if not address:
             raise LeaseLost(f"item {index}: its extent is not in this mapping of the arena")
-        held = ffi.gc(ffi.cast("uint8_t *", address), partial(_let_go, (self._handle, keep)))
-        return memoryview(ffi.buffer(held, grant.extent.length))
+        start = int(ffi.cast("intptr_t", address))
+        return memoryview(Held((self._held, keep), start, grant.extent.length))
 
     def populate(self, grants: Grants | None = None) -> None:
         """Have the pages of these grants, or of all the arena, mapped in the background."""
         if grants is None:
-            check(lib.lmcd_populate, self._handle, ffi.NULL, 0)
+            check(lib.lmcd_populate, self._held.object, ffi.NULL, 0)
         elif len(grants):
-            check(lib.lmcd_populate, self._handle, grants.cdata, len(grants))
+            check(lib.lmcd_populate, self._held.object, grants.cdata, len(grants))
 
     def populate_wait(self, timeout_ms: int = 60_000) -> float:
         """Wait until what was asked for is mapped; return the CPU seconds that it took.
@@ -75,7 +75,9 @@ class Mapping:
         Raises TimedOut after `timeout_ms`.
         """
         cpu_ns = ffi.new("uint64_t *")
-        check(lib.lmcd_populate_wait, self._handle, number_of("timeout_ms", timeout_ms), cpu_ns)
+        check(
+            lib.lmcd_populate_wait, self._held.object, number_of("timeout_ms", timeout_ms), cpu_ns
+        )
         return float(cpu_ns[0]) / 1e9
 
     def gather(
@@ -94,7 +96,7 @@ class Mapping:
         """
         crcs = ffi.new("uint32_t[]", len(grants)) if checksum else ffi.NULL
         copy, _alive = pages.request(grants, block_ids, threads, checksum)
-        check(lib.lmcd_gather, self._handle, copy, crcs)
+        check(lib.lmcd_gather, self._held.object, copy, crcs)
         return list(crcs) if checksum else None
 
     def scatter(
@@ -113,5 +115,5 @@ class Mapping:
         """
         valid = ffi.new("uint8_t[]", len(grants))
         copy, _alive = pages.request(grants, block_ids, threads, checksum)
-        check(lib.lmcd_scatter, self._handle, copy, valid)
+        check(lib.lmcd_scatter, self._held.object, copy, valid)
         return [flag == 1 for flag in valid]

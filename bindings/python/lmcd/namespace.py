@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from lmcd._ffi import check, ffi, lib, number_of, text_of
+from lmcd._ffi import Held, check, ffi, lib, number_of, own, text_of
 from lmcd.errors import InvalidArgument, Released
 from lmcd.keys import KEY_BYTES, KeyChain, Keys, fingerprint
 from lmcd.lease import ReadLease, WriteLease
@@ -62,7 +62,7 @@ class Namespace:
         options.description = text
         out = ffi.new("lmcd_namespace_t **")
         check(lib.lmcd_namespace_open, session.cdata, options, out)
-        self._handle: Any = ffi.gc(out[0], lib.lmcd_namespace_close)
+        self._held: Held | None = own(out[0], lib.lmcd_namespace_close)
 
     @property
     def session(self) -> Session:
@@ -77,13 +77,14 @@ class Namespace:
     @property
     def cdata(self) -> Any:
         """The C handle, for the modules of this package."""
-        if self._handle is None:
+        held = self._held
+        if held is None:
             raise Released("the namespace is closed")
-        return self._handle
+        return held.object
 
     def close(self) -> None:
         """Let go of it. Does nothing again. The daemon goes on to know it."""
-        self._handle = None
+        self._held = None
 
     def chain(self, tenant: str = "") -> KeyChain:
         """Return a chain that derives this namespace's keys, as the daemon asks."""

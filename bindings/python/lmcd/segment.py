@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from lmcd._ffi import check, ffi, lib, number_of, text_of
+from lmcd._ffi import Held, check, ffi, lib, number_of, own, text_of
 from lmcd.copy import Page, Pages, block_id_array
 from lmcd.errors import InvalidArgument, Released
 from lmcd.grants import Outcome
@@ -29,10 +29,10 @@ class Transfer:
     dropping it, cancels it and waits until the daemon copies no more.
     """
 
-    __slots__ = ("_alive", "_handle", "_outcomes")
+    __slots__ = ("_alive", "_held", "_outcomes")
 
     def __init__(self, handle: Any, outcomes: Any, alive: Sequence[Any]) -> None:
-        self._handle = ffi.gc(handle, lib.lmcd_op_close)
+        self._held: Held | None = own(handle, lib.lmcd_op_close)
         self._outcomes = outcomes
         self._alive = alive
 
@@ -41,25 +41,18 @@ class Transfer:
 
         Raises TimedOut after `timeout_ms` (None: never), which ends the wait and not the copy.
         """
-        if self._handle is None:
+        held = self._held
+        if held is None:
             raise Released("the transfer is closed")
         if timeout_ms is not None:
-            check(lib.lmcd_op_wait, self._handle, number_of("timeout_ms", timeout_ms))
+            check(lib.lmcd_op_wait, held.object, number_of("timeout_ms", timeout_ms))
         else:
-            self._wait_for_ever()
+            _wait_for_ever(held.object)
         return [Outcome(outcome) for outcome in self._outcomes]
-
-    def _wait_for_ever(self) -> None:
-        while True:
-            try:
-                check(lib.lmcd_op_wait, self._handle, _WAIT_MS)
-            except TimeoutError:
-                continue
-            return
 
     def close(self) -> None:
         """Cancel what is not answered, and wait until the daemon copies no more."""
-        self._handle = None
+        self._held = None
 
     def __enter__(self) -> Self:
         return self
@@ -71,6 +64,15 @@ class Transfer:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+
+def _wait_for_ever(operation: Any) -> None:
+    while True:
+        try:
+            check(lib.lmcd_op_wait, operation, _WAIT_MS)
+        except TimeoutError:
+            continue
+        return
 
 
 class Segment:
@@ -109,7 +111,7 @@ class Segment:
         options.name = c_name
         out = ffi.new("lmcd_segment_t **")
         check(lib.lmcd_segment_open, session.cdata, options, out)
-        self._handle: Any = ffi.gc(out[0], lib.lmcd_segment_close)
+        self._held: Held | None = own(out[0], lib.lmcd_segment_close)
 
     def store(
         self,
@@ -150,7 +152,7 @@ class Segment:
 
     def close(self) -> None:
         """Take it back, and wait until the daemon copies there no more. Does nothing again."""
-        self._handle = None
+        self._held = None
 
     def _begin(
         self,
@@ -164,8 +166,8 @@ class Segment:
         depth: int,
         tenant: str,
     ) -> Transfer:
-        handle = self._handle
-        if handle is None:
+        held = self._held
+        if held is None:
             raise Released("the segment is closed")
         array = key_array(keys)
         ids, per_item = block_id_array(block_ids, len(array))
@@ -177,5 +179,5 @@ class Segment:
         alive = fill_reserve(transfer.keys, space.cdata, array, part, parts, parent, depth, tenant)
         outcomes = ffi.new("uint32_t[]", len(array))
         out = ffi.new("lmcd_op_t **")
-        check(function, handle, transfer, outcomes, out)
-        return Transfer(out[0], outcomes, [handle, ids, outcomes, *alive])
+        check(function, held.object, transfer, outcomes, out)
+        return Transfer(out[0], outcomes, [held, ids, outcomes, *alive])

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol
 
-from lmcd._ffi import check, ffi, lib, number_of, text_of
+from lmcd._ffi import Held, check, ffi, lib, number_of, own, text_of
 from lmcd.errors import Released
 from lmcd.events import Event, iterate, next_events
 from lmcd.mapping import Mapping
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
     from lmcd.copy import Page
+    from lmcd.grants import Grants
 
 _VERIFY = ("off", "cold", "always")
 
@@ -78,27 +79,29 @@ class Session:
         out = ffi.new("lmcd_session_t **")
         check(lib.lmcd_session_open, options, out)
         # Closed by the last call that still uses it, so that none is pulled from under another.
-        self._handle: Any = ffi.gc(out[0], lib.lmcd_session_close)
+        self._held: Held | None = own(out[0], lib.lmcd_session_close)
+        self._mapping: Mapping | None = None
         self._children: weakref.WeakSet[_Closable] = weakref.WeakSet()
 
     @property
     def cdata(self) -> Any:
         """The C handle, for the modules of this package."""
-        handle = self._handle
-        if handle is None:
+        held = self._held
+        if held is None:
             raise Released("the session is closed")
-        return handle
+        return held.object
 
     @property
     def closed(self) -> bool:
         """Whether close() was called."""
-        return self._handle is None
+        return self._held is None
 
     def close(self) -> None:
         """End the session and its leases. Does nothing again."""
         for child in list(self._children):
             child.close()
-        self._handle = None
+        self._mapping = None
+        self._held = None
 
     def __enter__(self) -> Self:
         return self
@@ -174,6 +177,13 @@ class Session:
         segment = Segment(self, descriptor, length, pages, page_groups, rank, name)
         self._children.add(segment)
         return segment
+
+    def mapping_of(self, grants: Grants, index: int) -> Mapping:
+        """Return the mapping of a grant's incarnation: the last one used, while it is that."""
+        mapping = self._mapping
+        if mapping is None or not mapping.covers(grants, index):
+            mapping = self._mapping = self.mapping()
+        return mapping
 
     @property
     def operator(self) -> Operator:
