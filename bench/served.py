@@ -50,6 +50,9 @@ class Served:
                 segment.unlink(missing_ok=True)
         shutil.rmtree(self.folder)
 
+    def add_options(self, *options: str) -> None:
+        self._command += options
+
     def start(self) -> lmcd.Session:
         """Start it and return a session as soon as it gives one."""
         with (self.folder / "log").open("ab") as log:
