@@ -51,14 +51,19 @@ double rate_of(std::size_t objects, double seconds) {
 // after the other takes the next.
 class Copier {
  public:
-  explicit Copier(const std::string& socket) : engine_(socket), blocks_(kObjects * kObjectBytes, 1) {
+  explicit Copier(const std::string& socket) : engine_(socket) {
+    std::memset(blocks_, 1, kObjects * kObjectBytes);
     for (uint32_t i = 0; i < kObjects * kBlocks; ++i) block_ids_.push_back(i);
-    page_.base = reinterpret_cast<uintptr_t>(blocks_.data());
+    page_.base = reinterpret_cast<uintptr_t>(blocks_);
     page_.block_stride = kBlockBytes;
     page_.run_bytes = kBlockBytes;
     page_.run_count = 1;
     page_.block_count = kObjects * kBlocks;
   }
+
+  Copier(const Copier&) = delete;
+  Copier& operator=(const Copier&) = delete;
+  ~Copier() { std::free(blocks_); }
 
   Engine& engine() { return engine_; }
 
@@ -96,7 +101,8 @@ class Copier {
   }
 
   Engine engine_;
-  std::vector<uint8_t> blocks_;
+  // Aligned as tensors are.
+  void* const blocks_ = std::aligned_alloc(4096, kObjects * kObjectBytes);
   std::size_t turn_ = 0;
   std::vector<uint32_t> block_ids_;
   lmcd_page_t page_{};
@@ -214,9 +220,10 @@ Numbers copy_while_populating() {
     Copier copier(daemon->socket());
     Engine& engine = copier.engine();
     std::mt19937_64 random(1);
-    engine.reserve(new_keys(1, random), kObjectBytes);
-    auto copy = [&] { copier.gather(engine.grants()[0]); };
-    copy();
+    engine.reserve(new_keys(kObjects, random), kObjectBytes);
+    std::size_t turn = 0;
+    auto copy = [&] { copier.gather(engine.grants()[turn++ % kObjects]); };
+    time_calls(kObjects, std::chrono::microseconds(0), copy);
     std::vector<double> during;
     while (populated_bytes(*daemon) < (uint64_t{4} << 30) - (64 << 20))
       during.push_back(time_calls(1, std::chrono::microseconds(0), copy)[0]);
