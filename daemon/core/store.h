@@ -230,7 +230,7 @@ class Store {
   void report(EventKind kind, PartId id, uint64_t bytes);
 
   // store_write.cc: the end of a write
-  void become_hot(PartId id);
+  void become_hot(PartId id, uint64_t now_ms);
   void quarantine(PartId id, const Writer& writer);
   void end_quarantine(PartId id);
   void detach_unwritten(PartId id);
@@ -239,7 +239,7 @@ class Store {
 
   // store_retrieve.cc: uses
   void begin_read(SessionId session, SessionBook& book, uint64_t lease_id, Lease lease);
-  void count_use(PartId id);
+  void count_use(PartId id, uint64_t now_ms);
 
   // store_evict.cc: forgetting objects
   bool make_room(uint64_t bytes, std::optional<ExtentId>* extent);

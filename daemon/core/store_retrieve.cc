@@ -120,25 +120,26 @@ bool Store::readable(const wire::Sighting& seen) const {
 // of the prefix is the youngest.
 void Store::begin_read(SessionId session, SessionBook& book, uint64_t lease_id, Lease lease) {
   if (lease.items.empty()) return;
+  const uint64_t now_ms = clock_.now_ms();
   for (std::size_t i = lease.items.size(); i-- > 0;) {
     const PartId id = lease.items[i].part;
-    count_use(id);
+    count_use(id, now_ms);
     lease_object(id);
     ++metrics_.hit_parts_total;
     metrics_.hit_bytes_total += parts_[id].length;
   }
   Lease& kept = book.leases.emplace(lease_id, std::move(lease)).first->second;
   if (kept.lifetime == Lifetime::kExpires)
-    leases_.expire_at(session, lease_id, kept, clock_.now_ms() + options_.read_ttl_ms);
+    leases_.expire_at(session, lease_id, kept, now_ms + options_.read_ttl_ms);
   ++metrics_.read_leases;
 }
 
-void Store::count_use(PartId id) {
+void Store::count_use(PartId id, uint64_t now_ms) {
   const PartId object = parts_[id].first;
   policy_.hit(object);
   ledger::Record& record = ledger_.record(object);
   record.hits.store(record.hits.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
-  record.used_ms.store(clock_.now_ms(), std::memory_order_relaxed);
+  record.used_ms.store(now_ms, std::memory_order_relaxed);
 }
 
 Status Store::release(SessionId session, uint64_t lease_id) {
@@ -157,8 +158,9 @@ Status Store::release(SessionId session, uint64_t lease_id) {
 }
 
 void Store::touch(std::span<const wire::Sighting> records) {
+  const uint64_t now_ms = clock_.now_ms();
   for (std::size_t i = records.size(); i-- > 0;) {
-    if (readable(records[i])) count_use(records[i].record);
+    if (readable(records[i])) count_use(records[i].record, now_ms);
   }
 }
 

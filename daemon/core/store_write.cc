@@ -231,6 +231,7 @@ Status Store::commit(SessionId session, uint64_t lease_id, std::span<const uint3
     if (item >= lease->items.size())
       return fault(LMCD_E_INVALID, "commit: item %u of a batch of %zu", item, lease->items.size());
   }
+  const uint64_t now_ms = clock_.now_ms();
   std::size_t lost = 0;
   PartId deepest = kNoPart;
   // The last first: the policy hears of a prefix leaf first, so that its root is the youngest.
@@ -240,7 +241,7 @@ Status Store::commit(SessionId session, uint64_t lease_id, std::span<const uint3
     const PartId id = item.part;
     if (parts_[id].word == item.word) {
       if (!crcs.empty()) ledger_.set_checksum(id, crcs[k]);
-      become_hot(id);
+      become_hot(id, now_ms);
       leases_.find(session)->held_bytes -= parts_[id].length;
       if (deepest == kNoPart) deepest = parts_[id].first;
     } else {
@@ -305,11 +306,11 @@ uint64_t Store::writer_stopped(SessionId lost, LivenessSlot slot,
 }
 
 // RESERVED becomes HOT: the bytes are readable from the store of the word on.
-void Store::become_hot(PartId id) {
+void Store::become_hot(PartId id, uint64_t now_ms) {
   Part& part = parts_[id];
   const PartId first = part.first;
   part.word = make_word(ledger::generation_of(part.word), State::kHot);
-  ledger_.record(id).used_ms.store(clock_.now_ms(), std::memory_order_relaxed);
+  ledger_.record(id).used_ms.store(now_ms, std::memory_order_relaxed);
   LMCD_SYNC_POINT("commit.before_word");
   ledger_.set_word(id, part.word);
   LMCD_SYNC_POINT("commit.after_word");
