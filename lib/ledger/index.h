@@ -72,15 +72,17 @@ class Index {
   }
 
   // The record of the first slot with this tag, to be prefetched before find() asks about it;
-  // kAbsent if the home bucket has none.
+  // kAbsent if the home bucket has none. Looks at all slots without a branch: which of them it
+  // is, no processor predicts.
   uint32_t likely(uint64_t hash) const {
     const Bucket& bucket = buckets_[hash & mask_];
-    for (const std::atomic<uint64_t>& place : bucket.slots) {
-      uint64_t slot = place.load(std::memory_order_relaxed);
-      if (slot >> 32 == hash >> 32 && static_cast<uint32_t>(slot) != 0)
-        return static_cast<uint32_t>(slot) - 1;
+    uint32_t found = 0;
+    for (uint32_t at = Bucket::kSlots; at-- > 0;) {
+      const uint64_t slot = bucket.slots[at].load(std::memory_order_relaxed);
+      const uint32_t entry = static_cast<uint32_t>(slot);
+      found = (slot >> 32 == hash >> 32) & (entry != 0) ? entry : found;
     }
-    return kAbsent;
+    return found - 1;
   }
 
   // Returns false when all of the buckets it may use are full.

@@ -12,6 +12,7 @@
 #pragma once
 
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
 #include <cstring>
 
@@ -87,30 +88,32 @@ struct TenantEntry {
 };
 static_assert(sizeof(TenantEntry) == 320);
 
-struct Record {
+// A lookup reads the first cache line and no other.
+struct alignas(64) Record {
   std::atomic<uint64_t> word;
   lmcd_key_t key;
-  lmcd_key_t parent;  // zeros: a root
-  uint64_t offset;    // in the arena
-  uint32_t length;
-  uint32_t crc32c;
-  uint32_t has_crc;
-  uint32_t space;   // index of a SpaceEntry
-  uint32_t tenant;  // index of a TenantEntry
-  uint32_t depth;
-  lmcd_part_t part;
-  uint32_t owner_slot;      // liveness byte of the writing process
-  uint64_t owner_session;   // the writer's session
-  uint64_t owner_lease;     // and its lease
+  uint32_t space;                        // index of a SpaceEntry
   std::atomic<uint32_t> next_part;       // the object's next record; the index names the first
   std::atomic<uint32_t> hot_groups;      // of the first record: a bit per complete group
   std::atomic<uint32_t> pending_groups;  // of the first record: a bit per group being written
+  uint64_t offset;                       // in the arena
+
+  uint32_t length;
+  uint32_t crc32c;
+  uint32_t has_crc;
+  lmcd_part_t part;
+  uint32_t tenant;  // index of a TenantEntry
+  uint32_t depth;
+  lmcd_key_t parent;  // zeros: a root
+  uint64_t owner_session;  // the writer's session
+  uint64_t owner_lease;    // and its lease
+  uint32_t owner_slot;     // liveness byte of the writing process
   std::atomic<uint32_t> pinned;
   std::atomic<uint32_t> hits;
   std::atomic<uint32_t> forgotten;  // of the first record: 1 when only leases keep it
   std::atomic<uint64_t> used_ms;  // CLOCK_MONOTONIC of the last use
 };
-static_assert(sizeof(Record) == 160);
+static_assert(sizeof(Record) == 192 && offsetof(Record, length) == 64);
 static_assert(std::atomic<uint64_t>::is_always_lock_free);
 
 // Where the parts of a ledger begin. `shape` has its capacities set; fills in the offsets and

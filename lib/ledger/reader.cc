@@ -79,8 +79,26 @@ uint32_t Reader::first_record(uint32_t space, const lmcd_key_t& key, uint64_t ha
   });
 }
 
+bool Reader::read(const Record& at, uint32_t space, const lmcd_key_t& key,
+                  lmcd_presence_t& out) const {
+  const uint64_t word = at.word.load(std::memory_order_acquire);
+  const uint32_t hot = at.hot_groups.load(std::memory_order_relaxed);
+  const uint32_t pending = at.pending_groups.load(std::memory_order_relaxed);
+  const bool mine = peek(at.space) == space && peek_equal(at.key, key);
+  std::atomic_thread_fence(std::memory_order_acquire);
+  if (!mine) return false;
+  const State state = state_of(word);
+  // One that changed under us is a miss: an ordinary answer.
+  if (at.word.load(std::memory_order_relaxed) == word &&
+      (state == State::kHot || state == State::kReserved)) {
+    out = {hot, 0, pending & ~hot, static_cast<uint32_t>(&at - records_)};
+  }
+  return true;
+}
+
 void Reader::lookup(uint32_t space, std::span<const lmcd_key_t> keys, lmcd_presence_t* out) const {
   uint64_t hashes[kWave];
+  const Record* likely[kWave];
   for (std::size_t start = 0; start < keys.size(); start += kWave) {
     const std::size_t count = std::min(kWave, keys.size() - start);
     for (std::size_t i = 0; i < count; ++i) {
@@ -88,27 +106,15 @@ void Reader::lookup(uint32_t space, std::span<const lmcd_key_t> keys, lmcd_prese
       index_.prefetch(hashes[i]);
     }
     for (std::size_t i = 0; i < count; ++i) {
-      if (const Record* likely = record(index_.likely(hashes[i]))) {
-        __builtin_prefetch(likely);
-        __builtin_prefetch(&likely->next_part);
-      }
+      likely[i] = record(index_.likely(hashes[i]));
+      __builtin_prefetch(likely[i]);
     }
     for (std::size_t i = 0; i < count; ++i) {
-      lmcd_presence_t& presence = out[start + i];
-      presence = {};
-      const Record* first = record(first_record(space, keys[start + i], hashes[i]));
-      if (first == nullptr) continue;
-      const uint64_t word = first->word.load(std::memory_order_acquire);
-      const uint32_t hot = first->hot_groups.load(std::memory_order_relaxed);
-      const uint32_t pending = first->pending_groups.load(std::memory_order_relaxed);
-      const bool mine = peek(first->space) == space && peek_equal(first->key, keys[start + i]);
-      std::atomic_thread_fence(std::memory_order_acquire);
-      const State state = state_of(word);
-      if (!mine || first->word.load(std::memory_order_relaxed) != word ||
-          (state != State::kHot && state != State::kReserved)) {
-        continue;  // it changed under us: a miss is an ordinary answer
-      }
-      presence = {hot, 0, pending & ~hot, static_cast<uint32_t>(first - records_)};
+      const lmcd_key_t& key = keys[start + i];
+      out[start + i] = {};
+      if (likely[i] != nullptr && read(*likely[i], space, key, out[start + i])) continue;
+      const Record* first = record(first_record(space, key, hashes[i]));
+      if (first != nullptr) read(*first, space, key, out[start + i]);
     }
   }
 }
