@@ -10,5 +10,6 @@ int main() {
   PingPong peer;
   place(peer.pid(), kServerCpu);
   place(0, kClientCpu);
-  std::printf("%.2f\n", median(time_calls(200, std::chrono::milliseconds(1), [&] { peer.ping(); })));
+  const auto times = time_calls(200, std::chrono::milliseconds(1), [&] { peer.ping(); });
+  std::printf("%.2f\n", median(times));
 }

@@ -34,7 +34,7 @@ inline void place(pid_t pid, int cpu) {
   DIR* folder = opendir(tasks.c_str());
   if (folder == nullptr) return;
   while (const dirent* entry = readdir(folder))
-    if (int thread = std::atoi(entry->d_name); thread > 0)
+    if (int thread = static_cast<int>(std::strtol(entry->d_name, nullptr, 10)); thread > 0)
       sched_setaffinity(thread, sizeof cpus, &cpus);
   closedir(folder);
 }

@@ -63,7 +63,8 @@ class FilledStore {
     plan.align_bytes = kObjectBytes;
     plan.records = objects + 1024;
     plan.hash_seed = 1;
-    policy_ = must(policy::make_policy("ARC", {.objects = plan.records, .bytes = plan.arena_bytes}));
+    const core::EvictionLimits limits{.objects = plan.records, .bytes = plan.arena_bytes};
+    policy_ = must(policy::make_policy("ARC", limits));
     const uint64_t ledger_bytes = core::Ledger::bytes_for(plan);
     memory_ = must(Reservation::make(ledger_bytes));
     store_ = must(core::Store::make(core::Ledger::format(memory_.address(), plan), {}, *policy_,
@@ -132,8 +133,10 @@ struct Verb {
 };
 
 constexpr Verb kVerbs[] = {
-    {"lookup of 1024, client", FilledStore::Room::kForOneBatch, &FilledStore::look_up_as_client, {}},
-    {"lookup of 1024, daemon", FilledStore::Room::kForOneBatch, &FilledStore::look_up_as_daemon, {}},
+    {"lookup of 1024, client", FilledStore::Room::kForOneBatch,
+     &FilledStore::look_up_as_client, {}},
+    {"lookup of 1024, daemon", FilledStore::Room::kForOneBatch,
+     &FilledStore::look_up_as_daemon, {}},
     {"reserve+commit of 16", FilledStore::Room::kForOneBatch, &FilledStore::put_next,
      &FilledStore::take_next_away},
     {"reserve+commit of 16, evicting", FilledStore::Room::kNone, &FilledStore::put_next, {}},
@@ -199,7 +202,8 @@ class Scale {
       report.add({name, costs[size].best_us, "us", costs[size].best_us / costs[0].best_us, bound});
       if (before == Before::kOtherWork || costs[0].instructions.empty()) continue;
       const double count = median(costs[size].instructions);
-      report.add({name + ", instructions", count, "", count / median(costs[0].instructions), bound});
+      const double growth = count / median(costs[0].instructions);
+      report.add({name + ", instructions", count, "", growth, bound});
     }
   }
 

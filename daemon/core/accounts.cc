@@ -63,8 +63,10 @@ std::optional<TenantId> Accounts::take_number() {
     const TenantId candidate = next_look_;
     next_look_ = static_cast<TenantId>((next_look_ + 1u) % Ledger::kTenants);
     const Account& account = accounts_[candidate];
+    // The default tenant keeps its number: nobody's tenants may shut it out.
+    if (account.open && account.salt.empty()) continue;
     if (account.used_bytes != 0 || account.limited) continue;
-    numbers_.erase(account.salt);
+    if (account.open) numbers_.erase(account.salt);
     return candidate;
   }
   return std::nullopt;

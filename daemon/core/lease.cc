@@ -41,7 +41,16 @@ LeaseBook::Writers LeaseBook::writers() const {
 
 void LeaseBook::expire_at(SessionId session, uint64_t lease, Lease& entry, uint64_t expires_ms) {
   entry.expires_ms = expires_ms;
-  queues_[static_cast<int>(entry.kind)].push_back({expires_ms, session, lease});
+  if (entry.queued) return;  // a renewed lease is put in again when its old time comes
+  entry.queued = true;
+  const int kind = static_cast<int>(entry.kind);
+  std::deque<Expiry>& queue = queues_[kind];
+  queue.push_back({expires_ms, session, lease});
+  if (queue.size() < sweep_at_[kind]) return;
+  // Most leases end long before their time: what is left of them goes when it is half of all.
+  std::erase_if(queue,
+                [this](const Expiry& due) { return find(due.session, due.lease) == nullptr; });
+  sweep_at_[kind] = std::max<std::size_t>(4096, 2 * queue.size());
 }
 
 bool LeaseBook::take_expired(uint64_t now_ms, Expiry* out) {
@@ -49,8 +58,13 @@ bool LeaseBook::take_expired(uint64_t now_ms, Expiry* out) {
     while (!queue.empty() && queue.front().expires_ms <= now_ms) {
       const Expiry due = queue.front();
       queue.pop_front();
-      const Lease* lease = find(due.session, due.lease);
-      if (lease == nullptr || lease->expires_ms != due.expires_ms) continue;  // ended or renewed
+      Lease* lease = find(due.session, due.lease);
+      if (lease == nullptr) continue;  // ended
+      if (lease->expires_ms > due.expires_ms) {
+        queue.push_back({lease->expires_ms, due.session, due.lease});  // renewed meanwhile
+        continue;
+      }
+      lease->queued = false;
       *out = due;
       return true;
     }

@@ -28,6 +28,7 @@ struct Lease {
   LeaseKind kind = LeaseKind::kRead;
   Lifetime lifetime = Lifetime::kExpires;
   uint64_t expires_ms = 0;
+  bool queued = false;  // to expire
   uint32_t open_items = 0;
   std::vector<LeaseItem> items;  // by place in the batch
 };
@@ -35,6 +36,7 @@ struct Lease {
 struct SessionBook {
   LivenessSlot slot = 0;
   uint64_t held_bytes = 0;  // being written, or quarantined after it
+  uint64_t read_items = 0;  // of its read leases
   std::unordered_map<uint64_t, Lease> leases;
 };
 
@@ -67,7 +69,8 @@ class LeaseBook {
   // Who writes each part that is being written; its cost is that of all write leases.
   Writers writers() const;
 
-  // Sets when the lease ends. Each kind has one time to live, so the queues stay in order.
+  // Sets when the lease ends. Each kind has one time to live, so its queue stays in order, but for
+  // renewed leases, which may end up to one time to live late.
   void expire_at(SessionId session, uint64_t lease, Lease& entry, uint64_t expires_ms);
   // Takes the next lease that ended by `now_ms`. Returns false when there is none.
   bool take_expired(uint64_t now_ms, Expiry* out);
@@ -76,8 +79,9 @@ class LeaseBook {
 
  private:
   std::unordered_map<SessionId, SessionBook> sessions_;
-  // Entries of ended and renewed leases stay until their time has come.
+  // At most one entry a lease, and of ended leases no more than of living ones.
   std::deque<Expiry> queues_[2];
+  std::size_t sweep_at_[2] = {4096, 4096};
 };
 
 class Quarantine {

@@ -78,6 +78,8 @@ Result<Ledger> Ledger::attach(void* memory, uint64_t bytes, const Plan& plan) {
 
 void Ledger::publish(uint32_t number, const Identity& identity, uint64_t word) {
   ledger::Record& record = records_[number];
+  // The word that freed the record comes before what is written of its next part.
+  std::atomic_thread_fence(std::memory_order_release);
   poke(record.key, identity.key);
   poke(record.parent, identity.parent);
   poke(record.offset, identity.offset);

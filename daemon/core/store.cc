@@ -26,6 +26,7 @@ Result<std::unique_ptr<Store>> Store::make(Ledger ledger, const StoreOptions& op
                                            EventSink& events) {
   std::unique_ptr<Store> store(new Store(ledger, options, policy, clock, events));
   LMCD_TRY(store->make_books());
+  store->accounts_.intern("");  // the default tenant always has a number
   return store;
 }
 

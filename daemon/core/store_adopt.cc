@@ -266,6 +266,7 @@ Result<std::unique_ptr<Store>> Store::adopt(Ledger ledger, const StoreOptions& o
   LMCD_TRY(store->make_books());
   *found = {};
   LMCD_TRY(Adoption(*store, *found).run());
+  store->accounts_.intern("");
   return store;
 }
 

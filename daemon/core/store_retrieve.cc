@@ -11,6 +11,22 @@ using ledger::state_of;
 
 namespace {
 
+// What one session may hold by read leases.
+constexpr std::size_t kLeasesPerSession = 65536;
+constexpr uint64_t kItemsPerSession = uint64_t{1} << 20;
+// Leases ended in one turn of the loop.
+constexpr uint32_t kExpiriesPerTick = 1024;
+
+Status check_room(const SessionBook& book, std::size_t items) {
+  if (book.leases.size() < kLeasesPerSession && book.read_items + items <= kItemsPerSession)
+    return {};
+  return fault(LMCD_E_LIMIT,
+               "acquire: the session has %zu leases with %llu items to read, and may have %zu "
+               "with %llu",
+               book.leases.size(), (unsigned long long)book.read_items, kLeasesPerSession,
+               (unsigned long long)kItemsPerSession);
+}
+
 // Keys worked on together, so that their cache misses overlap.
 constexpr std::size_t kWave = 16;
 
@@ -48,6 +64,7 @@ Status Store::acquire(SessionId session, uint64_t lease_id, const AcquireRequest
     return fault(LMCD_E_INVALID, "acquire: lease number %llu is zero or in use",
                  (unsigned long long)lease_id);
   }
+  if (lifetime == Lifetime::kExpires) LMCD_TRY(check_room(*book, request.keys.size()));
   Lease lease;
   lease.lifetime = lifetime;
   for (std::size_t i = 0; i < request.keys.size(); ++i) {
@@ -88,6 +105,7 @@ Status Store::acquire_posted(SessionId session, uint64_t lease_id,
     return fault(LMCD_E_INVALID, "acquire: lease number %llu is zero or in use",
                  (unsigned long long)lease_id);
   }
+  LMCD_TRY(check_room(*book, records.size()));
   Lease lease;
   for (const wire::Sighting& seen : records) {
     if (!readable(seen)) continue;
@@ -128,6 +146,7 @@ void Store::begin_read(SessionId session, SessionBook& book, uint64_t lease_id, 
     ++metrics_.hit_parts_total;
     metrics_.hit_bytes_total += parts_[id].length;
   }
+  book.read_items += lease.items.size();
   Lease& kept = book.leases.emplace(lease_id, std::move(lease)).first->second;
   if (kept.lifetime == Lifetime::kExpires)
     leases_.expire_at(session, lease_id, kept, now_ms + options_.read_ttl_ms);
@@ -152,6 +171,7 @@ Status Store::release(SessionId session, uint64_t lease_id) {
                  (unsigned long long)lease_id);
   }
   for (const LeaseItem& item : lease->items) unlease_object(item.part);
+  leases_.find(session)->read_items -= lease->items.size();
   leases_.erase(session, lease_id);
   --metrics_.read_leases;
   return {};
@@ -177,7 +197,9 @@ void Store::renew(SessionId session, std::span<const uint64_t> leases) {
 uint64_t Store::tick() {
   const uint64_t now_ms = clock_.now_ms();
   LeaseBook::Expiry due;
-  while (leases_.take_expired(now_ms, &due)) {
+  uint32_t ended = 0;
+  while (ended < kExpiriesPerTick && leases_.take_expired(now_ms, &due)) {
+    ++ended;
     ++metrics_.expired_leases_total;
     Lease* lease = leases_.find(due.session, due.lease);
     if (lease->kind == LeaseKind::kRead) {
@@ -192,7 +214,7 @@ uint64_t Store::tick() {
     }
   }
   evict_in_background();
-  return evicting_ ? now_ms : leases_.next_expiry_ms();
+  return evicting_ || ended == kExpiriesPerTick ? now_ms : leases_.next_expiry_ms();
 }
 
 }  // namespace lmcd::core

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cassert>
 #include <cstring>
+#include <unordered_set>
 
 #include "daemon/core/store.h"
 #include "lib/base/sync_point.h"
@@ -292,13 +293,11 @@ uint64_t Store::writer_dead(LivenessSlot slot) {
 
 uint64_t Store::writer_stopped(SessionId lost, LivenessSlot slot,
                                std::span<const uint64_t> leases) {
+  const std::unordered_set<uint64_t> named(leases.begin(), leases.end());
   uint64_t freed = 0;
   for (PartId id : quarantine_.of(slot)) {
     const Writer owner = *quarantine_.find(id);
-    if (owner.session != lost ||
-        std::find(leases.begin(), leases.end(), owner.lease) == leases.end()) {
-      continue;
-    }
+    if (owner.session != lost || !named.contains(owner.lease)) continue;
     end_quarantine(id);
     ++freed;
   }

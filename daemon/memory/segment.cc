@@ -17,6 +17,22 @@ namespace {
 
 unsigned long long ull(uint64_t number) { return number; }
 
+Status check_groups(const Segment::Description& description) {
+  const std::size_t pages = description.pages.size();
+  if (pages == 0 || pages > wire::kPages)
+    return fault(LMCD_E_INVALID, "segment: %zu pages, want 1 to %u", pages, wire::kPages);
+  if (!description.groups.empty() && description.groups.size() != pages)
+    return fault(LMCD_E_INVALID, "segment: %zu page groups for %zu pages, want none or as many",
+                 description.groups.size(), pages);
+  for (std::size_t i = 0; i < description.groups.size(); ++i)
+    if (description.groups[i] >= wire::kGroups)
+      return fault(LMCD_E_INVALID, "segment: page %zu is of group %u, want below %u", i,
+                   description.groups[i], wire::kGroups);
+  return {};
+}
+
+}  // namespace
+
 Status check_memory_behind(int descriptor, uint64_t length) {
   struct statfs system;
   struct stat facts;
@@ -34,22 +50,6 @@ Status check_memory_behind(int descriptor, uint64_t length) {
                  ull(length), ull(machine_bytes()));
   return {};
 }
-
-Status check_groups(const Segment::Description& description) {
-  const std::size_t pages = description.pages.size();
-  if (pages == 0 || pages > wire::kPages)
-    return fault(LMCD_E_INVALID, "segment: %zu pages, want 1 to %u", pages, wire::kPages);
-  if (!description.groups.empty() && description.groups.size() != pages)
-    return fault(LMCD_E_INVALID, "segment: %zu page groups for %zu pages, want none or as many",
-                 description.groups.size(), pages);
-  for (std::size_t i = 0; i < description.groups.size(); ++i)
-    if (description.groups[i] >= wire::kGroups)
-      return fault(LMCD_E_INVALID, "segment: page %zu is of group %u, want below %u", i,
-                   description.groups[i], wire::kGroups);
-  return {};
-}
-
-}  // namespace
 
 Status check_page(const lmcd_page_t& page, uint64_t length, uint32_t index) {
   if (page.run_bytes == 0 || page.run_count == 0 || page.block_count == 0)

@@ -57,6 +57,10 @@ class Segment {
   std::vector<Group> groups_;  // by number
 };
 
+// Whether a client's descriptor may be mapped: shared memory, of at least `length` bytes, and not
+// more than this machine could ever have.
+Status check_memory_behind(int descriptor, uint64_t length);
+
 // Tells what is wrong with page `index` in a segment of `length` bytes: a fault names the field.
 Status check_page(const lmcd_page_t& page, uint64_t length, uint32_t index);
 

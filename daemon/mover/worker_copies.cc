@@ -1,14 +1,17 @@
 #include "daemon/mover/worker_copies.h"
 
-#include <sys/stat.h>
-
-#include <cerrno>
+#include "daemon/memory/host.h"
+#include "daemon/memory/segment.h"
 
 namespace lmcd::mover {
 namespace {
 
 // Enough for a worker to be busy with, little enough for several to share a large transfer.
 constexpr uint64_t kJobBytes = 32 * kMiB;
+// Shorter runs are no tensor's and would keep a worker busy for its own sake.
+constexpr uint32_t kLeastRunBytes = 64;
+// Address space for segments, in sizes of this machine's memory: they are sparse and may share it.
+constexpr uint64_t kMappedPerMachine = 4;
 
 }  // namespace
 
@@ -126,11 +129,10 @@ Result<uint32_t> WorkerCopies::open_segment(core::SessionId session, FileDescrip
     return fault(LMCD_E_LIMIT, "segment: the session has %u already",
                  options_.segments_per_session);
   }
-  struct stat facts;
-  if (fstat(memory.get(), &facts) != 0) return errno_fault(LMCD_E_IO, errno, "segment: fstat");
-  if (layout.length == 0 || static_cast<uint64_t>(facts.st_size) < layout.length) {
-    return fault(LMCD_E_INVALID, "segment: length %llu, the descriptor has %llu bytes",
-                 (unsigned long long)layout.length, (unsigned long long)facts.st_size);
+  LMCD_TRY(memory::check_memory_behind(memory.get(), layout.length));
+  if (layout.length > kMappedPerMachine * memory::machine_bytes() - mapped_bytes_) {
+    return fault(LMCD_E_LIMIT, "segment: all sessions together map %llu bytes already",
+                 (unsigned long long)mapped_bytes_);
   }
   auto segment = std::make_unique<Segment>();
   LMCD_ASSIGN(segment->memory, GuardedRegion::map(memory.get(), layout.length, Access::kReadWrite));
@@ -144,6 +146,10 @@ Result<uint32_t> WorkerCopies::open_segment(core::SessionId session, FileDescrip
       return fault(LMCD_E_INVALID, "segment: page %zu is of group %u, there are at most %u", i,
                    group, wire::kGroups);
     }
+    if (layout.pages[i].run_bytes < kLeastRunBytes) {
+      return fault(LMCD_E_INVALID, "segment: page %zu has runs of %u bytes, want %u or more", i,
+                   layout.pages[i].run_bytes, kLeastRunBytes);
+    }
     by_group[group].push_back(layout.pages[i]);
   }
   segment->layouts.resize(wire::kGroups);
@@ -151,6 +157,7 @@ Result<uint32_t> WorkerCopies::open_segment(core::SessionId session, FileDescrip
     if (by_group[group].empty()) continue;
     LMCD_ASSIGN(segment->layouts[group], copy::Layout::make(by_group[group], bounds));
   }
+  mapped_bytes_ += layout.length;
   const uint32_t number = next_segment_++;
   segments_[{session, number}] = std::move(segment);
   return number;
@@ -176,6 +183,7 @@ void WorkerCopies::drop_if_idle(SegmentName name) {
   auto found = segments_.find(name);
   if (found == segments_.end() || !found->second->closing || found->second->flights > 0) return;
   const std::vector<Done> closed = std::move(found->second->closed);
+  mapped_bytes_ -= found->second->memory.length();
   segments_.erase(found);
   for (const Done& done : closed) done();
 }
@@ -258,6 +266,10 @@ Result<std::shared_ptr<WorkerCopies::Flight>> WorkerCopies::begin(core::SessionI
   if (std::distance(first, last) >= options_.transfers_per_session) {
     return fault(LMCD_E_LIMIT, "transfer: the session has %u in flight",
                  options_.transfers_per_session);
+  }
+  if (flights_.contains({session, transfer.request})) {
+    return fault(LMCD_E_INVALID, "transfer: request %llu is in flight already",
+                 (unsigned long long)transfer.request);
   }
   auto flight = std::make_shared<Flight>();
   flight->name = {session, transfer.request};

@@ -86,6 +86,7 @@ class WorkerCopies final : public Copies {
   std::unique_ptr<copy::Crew> alone_;  // a worker copies by itself
   uint64_t next_lease_ = 1;
   uint32_t next_segment_ = 1;
+  uint64_t mapped_bytes_ = 0;  // of all segments
   std::map<SegmentName, std::unique_ptr<Segment>> segments_;
   // Shared by this map and the jobs of the flight.
   std::map<FlightName, std::shared_ptr<Flight>> flights_;

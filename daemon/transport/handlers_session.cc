@@ -105,6 +105,7 @@ Status answer(Question& question, const wire::NamespaceOpen& message) {
 }
 
 Status take(Post& post, const wire::Stopped& message) {
+  LMCD_TRY(check_range("Stopped", "leases", message.leases.size(), 0, wire::kBatchItems));
   // Only this process's own writes: the slot is the one that it holds the lock of.
   post.desk.store.writer_stopped(message.session, post.session.slot, message.leases);
   return {};

@@ -119,14 +119,15 @@ void Reader::lookup(uint32_t space, std::span<const lmcd_key_t> keys, lmcd_prese
   }
 }
 
-void Reader::locate_part(uint32_t first, const lmcd_key_t& key, lmcd_part_t part,
+void Reader::locate_part(uint32_t space, uint32_t first, const lmcd_key_t& key, lmcd_part_t part,
                          lmcd_grant_t& out) const {
   uint32_t number = first;
   for (uint32_t step = 0; step < kPartsMax; ++step) {
     const Record* at = record(number);
     if (at == nullptr) return;
     const uint64_t word = at->word.load(std::memory_order_acquire);
-    const bool mine = same_part(peek(at->part), part) && peek_equal(at->key, key);
+    const bool mine = same_part(peek(at->part), part) && peek(at->space) == space &&
+                      peek_equal(at->key, key);
     const lmcd_extent_t extent{0, 0, peek(at->offset), peek(at->length)};
     const uint32_t crc32c = peek(at->crc32c);
     const uint32_t has_crc = peek(at->has_crc);
@@ -165,7 +166,8 @@ void Reader::locate(uint32_t space, std::span<const lmcd_key_t> keys,
       out[item] = {};
       out[item].outcome = LMCD_ABSENT;
       const lmcd_part_t part = parts.size() == 1 ? parts[0] : parts[item];
-      locate_part(first_record(space, keys[item], hashes[i]), keys[item], part, out[item]);
+      locate_part(space, first_record(space, keys[item], hashes[i]), keys[item], part,
+                  out[item]);
     }
   }
 }

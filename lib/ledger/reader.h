@@ -50,7 +50,7 @@ class Reader {
   // Reads what a record says of its object, if that has this key. Returns whether it has.
   bool read(const Record& at, uint32_t space, const lmcd_key_t& key, lmcd_presence_t& out) const;
   uint32_t first_record(uint32_t space, const lmcd_key_t& key, uint64_t hash) const;
-  void locate_part(uint32_t first, const lmcd_key_t& key, lmcd_part_t part,
+  void locate_part(uint32_t space, uint32_t first, const lmcd_key_t& key, lmcd_part_t part,
                    lmcd_grant_t& out) const;
 
   const Header* header_ = nullptr;
