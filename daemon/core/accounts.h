@@ -27,6 +27,9 @@ class Accounts {
     uint64_t limit_bytes = 0;
     bool limited = false;
     bool open = false;
+
+    // Whether there is anything to tell of it.
+    bool known() const { return open && (used_bytes != 0 || limited); }
   };
 
   // `ledger` and `policy` are used, not owned.

@@ -128,7 +128,7 @@ Status answer(Question& question, const wire::QuotaList& message) {
   uint64_t number = message.cursor;
   for (; number < accounts.count() && quotas.size() < message.capacity; ++number) {
     const core::Accounts::Account& account = accounts.at(static_cast<core::TenantId>(number));
-    if (!account.open) continue;
+    if (!account.known()) continue;
     lmcd_quota_t& quota = quotas.emplace_back();
     quota = {};
     std::memcpy(quota.tenant, account.salt.data(),
