@@ -124,6 +124,26 @@ TEST_F(DaemonTest, an_acquire_waits_no_longer_than_it_asked) {
   EXPECT_EQ(client.acquire(space, key_of(1), 2, 30).outcome, uint32_t{LMCD_PENDING});
 }
 
+TEST_F(DaemonTest, an_acquire_released_while_it_waits_takes_no_lease) {
+  DaemonProcess daemon;
+  start(daemon);
+  RawClient writer = open(daemon);
+  RawClient reader = open(daemon);
+  const uint32_t space = writer.open_space();
+  const lmcd_key_t key = key_of(1);
+  writer.reserve(space, key, kObjectBytes, 1);
+  wire::Acquire acquire;
+  acquire.lease = 1;
+  acquire.space = space;
+  acquire.timeout_ms = RawClient::kAnswerMs;
+  acquire.keys = std::span(&key, 1);
+  reader.send(acquire, 77);
+  reader.post(wire::Release{1});
+  EXPECT_EQ(reader.answer_to(77).fault(), LMCD_E_TIMEOUT);
+  writer.post(wire::Commit{1, {}, {}});
+  EXPECT_EQ(metric(writer, "read_leases"), 0u);
+}
+
 TEST_F(DaemonTest, posted_leases_touches_and_renewals_are_taken) {
   DaemonProcess daemon;
   start(daemon);
@@ -173,6 +193,31 @@ TEST_F(DaemonTest, subscribers_hear_of_commits_and_clears) {
   EXPECT_EQ(events[0].bytes, kObjectBytes);
   EXPECT_EQ(events[1].kind, uint32_t{LMCD_EVENT_CLEARED});
   EXPECT_EQ(events[1].sequence, events[0].sequence + 1);
+}
+
+TEST_F(DaemonTest, a_subscriber_that_fell_behind_is_told_how_far) {
+  DaemonProcess daemon({"--event-bus-queue-size", "16"});
+  start(daemon);
+  RawClient writer = open(daemon);
+  RawClient listener = open(daemon);
+  listener.ask(wire::EventsSubscribe{});
+  std::vector<lmcd_key_t> keys;
+  for (uint64_t i = 0; i < 1000; ++i) keys.push_back(key_of(i));
+  wire::Reserve reserve;
+  reserve.lease = 1;
+  reserve.space = writer.open_space();
+  reserve.length = 100;
+  reserve.keys = keys;
+  writer.ask(reserve);
+  writer.post(wire::Commit{1, {}, {}});  // a thousand events in one turn
+  writer.settle();
+  listener.settle();
+  const std::vector<lmcd_event_t> events = listener.take_events();
+  ASSERT_EQ(events.size(), 17u);
+  EXPECT_EQ(events[0].kind, uint32_t{LMCD_EVENT_MISSED});
+  EXPECT_EQ(events[0].count, 1000u - 16);
+  EXPECT_EQ(events[1].sequence, events[0].count);
+  EXPECT_EQ(metric(writer, "events_dropped_total"), 1000u - 16);
 }
 
 TEST_F(DaemonTest, operators_list_pin_and_clear) {
@@ -422,6 +467,38 @@ TEST_F(DaemonTest, what_a_dead_process_was_writing_comes_back) {
   EXPECT_EQ(metric(client, "free_bytes"), all);
   EXPECT_EQ(metric(client, "quarantined_parts"), 0u);
   EXPECT_EQ(metric(client, "sessions"), 1u);
+}
+
+// The child's own child keeps the socket open, so only the death itself can tell.
+TEST_F(DaemonTest, a_death_is_noticed_though_the_socket_stays_open) {
+  DaemonProcess daemon;
+  start(daemon);
+  int ready[2];
+  int heirs[2];
+  ASSERT_EQ(::pipe2(ready, O_CLOEXEC), 0);
+  ASSERT_EQ(::pipe2(heirs, O_CLOEXEC), 0);
+  const pid_t child = ::fork();
+  if (child == 0) {
+    std::optional<RawClient> client = RawClient::open(daemon.socket());
+    client->reserve(client->open_space(), key_of(1), kObjectBytes, 1);
+    char byte;
+    if (::fork() == 0) {
+      ::close(heirs[1]);
+      std::_Exit(::read(heirs[0], &byte, 1) == 0 ? 0 : 1);  // until the test is over
+    }
+    if (::write(ready[1], "x", 1) == 1) ::pause();
+    std::_Exit(1);
+  }
+  char byte;
+  ASSERT_EQ(::read(ready[0], &byte, 1), 1);
+  RawClient client = open(daemon);
+  EXPECT_EQ(metric(client, "sessions"), 2u);
+  ::kill(child, SIGKILL);
+  ::waitpid(child, nullptr, 0);
+  for (int i = 0; i < 2000 && metric(client, "sessions") != 1; ++i) client.settle();
+  EXPECT_EQ(metric(client, "sessions"), 1u);
+  EXPECT_EQ(metric(client, "free_bytes"), metric(client, "arena_bytes"));
+  ::close(heirs[1]);
 }
 
 TEST_F(DaemonTest, a_second_daemon_of_the_identity_is_refused) {
