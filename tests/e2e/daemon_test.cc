@@ -371,6 +371,38 @@ TEST_F(DaemonTest, objects_survive_a_stop_and_a_kill) {
   }
 }
 
+TEST_F(DaemonTest, objects_in_a_file_survive_a_kill) {
+  DaemonProcess daemon;
+  daemon.set_options({"--l1-backing", "file", "--l1-path", daemon.directory() + "/arena"});
+  start(daemon);
+  {
+    RawClient client = open(daemon);
+    store(client, client.open_space(), 1, 1);
+  }
+  for (int signal : {SIGKILL, SIGTERM}) {
+    daemon.end(signal);
+    start(daemon);
+    RawClient client = open(daemon);
+    EXPECT_TRUE(hits(client, client.open_space(), 1, 1));
+  }
+}
+
+// Nobody keeps its descriptors here, so a restart begins anew.
+TEST_F(DaemonTest, a_nameless_arena_serves) {
+  DaemonProcess daemon({"--l1-backing", "memfd"});
+  start(daemon);
+  {
+    RawClient client = open(daemon);
+    const uint32_t space = client.open_space();
+    store(client, space, 1, 1);
+    EXPECT_TRUE(hits(client, space, 1, 2));
+  }
+  daemon.end(SIGTERM);
+  start(daemon);
+  RawClient client = open(daemon);
+  EXPECT_FALSE(hits(client, client.open_space(), 1, 1));
+}
+
 TEST_F(DaemonTest, a_size_that_cannot_be_had_costs_nothing) {
   DaemonProcess daemon;
   start(daemon);
