@@ -1,5 +1,5 @@
-"""Proves that systemd takes the units, the user and the directories as they are written, and
-that the daemon is sandboxed no worse than it was.
+"""Proves that systemd takes the units, the user and the directories as they are written, that
+the daemon takes the example configuration, and that its sandbox is no wider than it was.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ UNITS = pathlib.Path(__file__).resolve().parents[2] / "systemd"
 # systemd-analyze's scale: 100 is a service without any restriction.
 EXPOSURE_LIMIT = 20
 
-pytestmark = pytest.mark.skipif(
+judged_by_systemd = pytest.mark.skipif(
     shutil.which("systemd-analyze") is None, reason="systemd-analyze is not installed"
 )
 
@@ -32,6 +32,7 @@ def installed(tmp_path: pathlib.Path) -> pathlib.Path:
     return tmp_path
 
 
+@judged_by_systemd
 def test_systemd_accepts_service_and_socket(installed: pathlib.Path) -> None:
     result = run("systemd-analyze", "verify", installed / "lmcd.service", installed / "lmcd.socket")
     # It speaks of units of the machine, too; only what it says of ours counts.
@@ -39,6 +40,7 @@ def test_systemd_accepts_service_and_socket(installed: pathlib.Path) -> None:
     assert not ours, "\n".join(ours)
 
 
+@judged_by_systemd
 def test_the_service_is_exposed_no_more_than_the_limit(installed: pathlib.Path) -> None:
     command = ["systemd-analyze", "security", "--offline=true", f"--threshold={EXPOSURE_LIMIT}"]
     result = run(*command, installed / "lmcd.service")
@@ -51,4 +53,10 @@ def test_sysusers_accepts_the_user() -> None:
     if shutil.which("systemd-sysusers") is None:
         pytest.skip("systemd-sysusers is not installed")
     result = run("systemd-sysusers", "--dry-run", UNITS / "lmcd.sysusers.conf")
+    assert result.returncode == 0, result.stderr
+
+
+def test_the_daemon_accepts_the_example_configuration() -> None:
+    daemon = UNITS.parent / "build/release/python/lmcd/_bin/lmcd-daemon"
+    result = run(daemon, "--config", UNITS / "lmcd.yaml", "--print-config")
     assert result.returncode == 0, result.stderr
