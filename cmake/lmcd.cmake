@@ -14,7 +14,7 @@ if(LMCD_SYNC_POINTS)
 endif()
 if(LMCD_SANITIZE)
   target_compile_options(lmcd_flags INTERFACE
-    -fsanitize=${LMCD_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer -g)
+    -fsanitize=${LMCD_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer)
   target_link_options(lmcd_flags INTERFACE -fsanitize=${LMCD_SANITIZE})
 endif()
 
