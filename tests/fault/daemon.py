@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -94,6 +95,13 @@ class Daemon:
             assert self.process is not None
             self.process.send_signal(signal.SIGTERM)
             self.process.wait(timeout=PATIENCE_SECONDS)
+
+    def discard(self) -> None:
+        """End it and take away the arena and ledger that it left for the next one."""
+        self.stop()
+        for identity in set(re.findall(r"identity=(\S+)", self.log())):
+            for left in Path("/dev/shm").glob(f"lmcd_{identity}_*"):
+                left.unlink()
 
     def session(self) -> lmcd.Session:
         """Open a session as soon as it answers."""

@@ -67,7 +67,7 @@ CLIENT_STEPS = (
 def daemon(tmp_path: Path) -> Iterator[Daemon]:
     daemon = Daemon(tmp_path)
     yield daemon
-    daemon.stop()
+    daemon.discard()
 
 
 Spawn = Callable[..., "subprocess.Popen[str]"]
