@@ -49,7 +49,7 @@ lmcd_code_t lmcd_populate(lmcd_mapping_t* mapping, const lmcd_grant_t* grants, u
     if (count == 0) {
       // What the daemon has populated: beyond, the arena has no pages yet.
       const Populator::Range all{0, frontier};
-      return mapped.populator().queue(&all, frontier > 0 ? 1 : 0, frontier);
+      return mapped.populator().queue({&all, frontier > 0 ? std::size_t{1} : 0}, frontier);
     }
     LMCD_TRY(check_not_null(grants, "grants"));
     std::vector<Populator::Range> ranges;
@@ -60,7 +60,7 @@ lmcd_code_t lmcd_populate(lmcd_mapping_t* mapping, const lmcd_grant_t* grants, u
         return fault(LMCD_E_INVALID, "grants[%u] is not of this mapping's arena", i);
       ranges.push_back({grants[i].extent.offset, grants[i].extent.length});
     }
-    return mapped.populator().queue(ranges.data(), ranges.size(), frontier);
+    return mapped.populator().queue(ranges, frontier);
   });
 }
 

@@ -3,7 +3,6 @@
 #include <sys/mman.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <ctime>
 #include <system_error>
 
@@ -15,6 +14,7 @@ namespace {
 
 #ifndef MADV_POPULATE_READ
 constexpr int MADV_POPULATE_READ = 22;  // Linux 5.14
+constexpr int MADV_POPULATE_WRITE = 23;
 #endif
 
 constexpr uint64_t kPage = 4 * kKiB;
@@ -27,18 +27,16 @@ uint64_t thread_cpu_ns() {
   return static_cast<uint64_t>(now.tv_sec) * 1'000'000'000 + static_cast<uint64_t>(now.tv_nsec);
 }
 
-// Adds nothing to a byte of each page: a write that changes nobody's bytes.
-void touch(std::byte* from, uint64_t length) {
-  for (uint64_t at = 0; at < length; at += kPage)
-    __atomic_fetch_or(reinterpret_cast<unsigned char*>(from + at), 0, __ATOMIC_RELAXED);
-}
+// What one read fault maps: the pages around it that exist, aligned (fault_around_bytes in the
+// kernel's debugfs; its default).
+constexpr uint64_t kFaultAround = 64 * kKiB;
 
 }  // namespace
 
 Populator::Populator(std::byte* address, uint64_t bytes)
     : address_(address),
       bytes_(bytes),
-      mapped_(std::make_unique<std::atomic<uint64_t>[]>(bytes / kStep / 64 + 1)) {}
+      taken_(std::make_unique<std::atomic<uint64_t>[]>(bytes / kStep / 64 + 1)) {}
 
 Populator::~Populator() {
   std::unique_lock lock(mutex_);
@@ -48,54 +46,54 @@ Populator::~Populator() {
   if (thread_.joinable()) thread_.join();
 }
 
-bool Populator::mapped(uint64_t step) const {
-  return mapped_[step / 64].load(std::memory_order_relaxed) >> step % 64 & 1;
+bool Populator::taken(uint64_t step) const {
+  return taken_[step / 64].load(std::memory_order_relaxed) >> step % 64 & 1;
 }
 
-void Populator::set_mapped(uint64_t step) {
-  mapped_[step / 64].fetch_or(uint64_t{1} << step % 64, std::memory_order_relaxed);
+bool Populator::take(uint64_t step) {
+  const uint64_t bit = uint64_t{1} << step % 64;
+  return !(taken_[step / 64].fetch_or(bit, std::memory_order_relaxed) & bit);
 }
 
-void Populator::populate_pages(uint64_t offset, uint64_t length) {
+void Populator::map_existing(uint64_t offset, uint64_t length) {
+  const auto start = reinterpret_cast<uintptr_t>(address_ + round_down(offset, kPage));
+  const auto end = reinterpret_cast<uintptr_t>(address_ + std::min(offset + length, bytes_));
+  for (uintptr_t at = start; at < end; at = round_down(at, kFaultAround) + kFaultAround)
+    static_cast<void>(*reinterpret_cast<const volatile char*>(at));
+}
+
+// Fails before Linux 5.14, and where a page cannot be had: the copy then meets a fault, and is no
+// less right.
+void Populator::advise(uint64_t offset, uint64_t length, int advice) {
   const uint64_t start = round_down(offset, kPage);
-  const uint64_t end = std::min(round_up(offset + length, kPage), round_up(bytes_, kPage));
-  if (madvise(address_ + start, end - start, MADV_POPULATE_READ) == 0 || errno != EINVAL) return;
-  touch(address_ + start, end - start);
+  const uint64_t end = std::min(round_up(offset + length, kPage), bytes_);
+  if (start < end) madvise(address_ + start, end - start, advice);
 }
 
 void Populator::populate(Range range, uint64_t frontier) {
   const uint64_t end = range.offset + range.length;
-  uint64_t at = range.offset;
-  while (at < end) {
+  const uint64_t exists = round_down(std::min(frontier, bytes_), kStep);
+  for (uint64_t at = range.offset, next; at < end; at = next) {
     const uint64_t step = at / kStep;
-    const uint64_t step_end = (step + 1) * kStep;
-    if (mapped(step)) {
-      at = step_end;
+    next = (step + 1) * kStep;
+    if (next <= exists) {
+      if (take(step)) map_existing(step * kStep, kStep);
       continue;
     }
-    if (step_end > std::min(frontier, bytes_)) {
-      populate_pages(at, end - at);
-      return;
-    }
-    // Steps that lie side by side go in one call.
-    uint64_t last = step;
-    while ((last + 1) * kStep < end && (last + 2) * kStep <= std::min(frontier, bytes_) &&
-           !mapped(last + 1)) {
-      ++last;
-    }
-    populate_pages(step * kStep, (last - step + 1) * kStep);
-    for (uint64_t done = step; done <= last; ++done) set_mapped(done);
-    at = (last + 1) * kStep;
+    // A step that is not all ours is not taken: its other pages are for others to make.
+    const bool whole = at % kStep == 0 && next <= end;
+    if (whole ? take(step) : !taken(step))
+      advise(at, std::min(next, end) - at, MADV_POPULATE_WRITE);
   }
 }
 
-Status Populator::queue(const Range* ranges, std::size_t count, uint64_t frontier) {
+Status Populator::queue(std::span<const Range> ranges, uint64_t frontier) {
   std::lock_guard lock(mutex_);
-  if (count > kJobsMax - std::min(jobs_.size(), kJobsMax)) {
+  if (ranges.size() > kJobsMax - std::min(jobs_.size(), kJobsMax)) {
     return fault(LMCD_E_LIMIT, "populate: %zu extents wait already, at most %zu may", jobs_.size(),
                  kJobsMax);
   }
-  for (std::size_t i = 0; i < count; ++i) jobs_.push_back({ranges[i], frontier});
+  for (const Range& range : ranges) jobs_.push_back({range, frontier});
   if (working_ || jobs_.empty()) return {};
   if (thread_.joinable()) thread_.join();  // it has left its loop and is about to end
   try {
@@ -122,6 +120,9 @@ void Populator::work() {
     }
     lock.unlock();
     populate(job.range, job.frontier);
+    // Nobody waits for this: a second look makes sure of what a fault left out.
+    if (job.range.offset + job.range.length <= job.frontier)
+      advise(job.range.offset, job.range.length, MADV_POPULATE_READ);
     const uint64_t now = thread_cpu_ns();
     cpu_ns_.fetch_add(now - accounted, std::memory_order_relaxed);
     accounted = now;
