@@ -48,10 +48,6 @@ struct Options {
 #undef LMCD_ALIAS
 #undef LMCD_LATER
 
-  // Names the arena, ledger, liveness file and state of this daemon: --instance-id when given,
-  // else made from the socket's path. Letters, digits, '.', '_' and '-'; at most 63 of them.
-  std::string identity;
-
   std::array<Source, kItems> sources{};
   Source source(Item item) const { return sources[static_cast<std::size_t>(item)]; }
 };

@@ -1,13 +1,10 @@
 #include "daemon/config/settle.h"
 
-#include <sys/random.h>
 #include <sys/un.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <charconv>
-#include <cstdio>
 #include <filesystem>
 
 #include "daemon/config/spelling.h"
@@ -16,7 +13,7 @@
 namespace lmcd::config {
 namespace {
 
-constexpr std::size_t kIdentityBytes = 63;
+constexpr std::size_t kInstanceIdBytes = 63;
 constexpr uint64_t kHugePageBytes = 2 * kMiB;
 constexpr uint64_t kDefaultInitBytes = 20 * kGiB;
 
@@ -46,51 +43,21 @@ Status settle_socket(Options& options, const Environment& environment) {
   return {};
 }
 
-// A random UUID (RFC 9562, version 4).
-Result<std::string> random_uuid() {
-  unsigned char b[16];
-  if (getrandom(b, sizeof b, 0) != static_cast<ssize_t>(sizeof b))
-    return errno_fault(LMCD_E_IO, errno, "getrandom");
-  b[6] = static_cast<unsigned char>((b[6] & 0x0f) | 0x40);
-  b[8] = static_cast<unsigned char>((b[8] & 0x3f) | 0x80);
-  char text[37];
-  std::snprintf(text, sizeof text,
-                "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", b[0], b[1],
-                b[2], b[3], b[4], b[5], b[6], b[7], b[8], b[9], b[10], b[11], b[12], b[13], b[14],
-                b[15]);
-  return std::string(text);
-}
-
 bool names_a_file(std::string_view text) {
-  return text.size() <= kIdentityBytes && !text.starts_with('.') &&
+  return text.size() <= kInstanceIdBytes && !text.starts_with('.') &&
          std::all_of(text.begin(), text.end(), [](char c) {
            return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
                   c == '.' || c == '_' || c == '-';
          });
 }
 
-// Short and the same for the same path; 64 bits of FNV-1a, since nothing but accident need be
-// told apart: a lock in the state directory meets a second daemon of one identity.
-std::string identity_of_path(std::string_view path) {
-  uint64_t hash = 0xcbf29ce484222325;
-  for (char c : path) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3;
-  char text[32];
-  std::snprintf(text, sizeof text, "socket-%016llx", static_cast<unsigned long long>(hash));
-  return text;
-}
-
-// An empty --instance-id is taken: metrics then carry none.
-Status settle_identity(Options& options) {
-  if (!names_a_file(options.instance_id))
-    return fault(LMCD_E_INVALID,
-                 "option \"instance-id\": %s is not valid; takes up to %zu letters, digits, "
-                 "'.', '_' and '-', not '.' first",
-                 in_quotes(options.instance_id).c_str(), kIdentityBytes);
-  options.identity = options.instance_id.empty() ? identity_of_path(options.socket)
-                                                 : options.instance_id;
-  if (given(options, Item::instance_id)) return {};
-  LMCD_ASSIGN(options.instance_id, random_uuid());
-  return {};
+// Without an id the socket's path stands for the daemon, whose state directory has a name for it.
+Status check_instance_id(const Options& options) {
+  if (names_a_file(options.instance_id)) return {};
+  return fault(LMCD_E_INVALID,
+               "option \"instance-id\": %s is not valid; takes up to %zu letters, digits, "
+               "'.', '_' and '-', not '.' first",
+               in_quotes(options.instance_id).c_str(), kInstanceIdBytes);
 }
 
 Status settle_state_dir(Options& options, const Environment& environment) {
@@ -101,11 +68,11 @@ Status settle_state_dir(Options& options, const Environment& environment) {
     if (!service.empty())
       options.state_dir = service.substr(0, service.find(':'));
     else if (!state.empty())
-      options.state_dir = std::string(state) + "/lmcd/" + options.identity;
+      options.state_dir = std::string(state) + "/lmcd";
     else if (geteuid() == 0 || home.empty())
-      options.state_dir = "/var/lib/lmcd/" + options.identity;
+      options.state_dir = "/var/lib/lmcd";
     else
-      options.state_dir = std::string(home) + "/.local/state/lmcd/" + options.identity;
+      options.state_dir = std::string(home) + "/.local/state/lmcd";
   }
   LMCD_ASSIGN(options.state_dir, absolute(options.state_dir, "state-dir"));
   return {};
@@ -117,8 +84,8 @@ Status settle_arena(Options& options, std::vector<std::string>& warnings) {
         LMCD_E_INVALID,
         "option \"l1-align-bytes\": %zu is not valid; takes a power of two, 4096 to 2097152",
         std::size_t{options.l1_align_bytes});
-  uint64_t unit = std::max(options.l1_align_bytes,
-                           options.l1_use_hugepages ? kHugePageBytes : uint64_t{4096});
+  uint64_t unit =
+      std::max(options.l1_align_bytes, options.l1_use_hugepages ? kHugePageBytes : uint64_t{4096});
   options.l1_size_bytes = round_down(options.l1_size_bytes, unit);
   if (options.l1_size_bytes == 0)
     return fault(LMCD_E_INVALID, "option \"l1-size-gb\": holds not one unit of %zu bytes",
@@ -126,8 +93,9 @@ Status settle_arena(Options& options, std::vector<std::string>& warnings) {
   if (!given(options, Item::l1_init_size_bytes))
     options.l1_init_size_bytes = std::min(kDefaultInitBytes, options.l1_size_bytes);
   else if (!options.l1_use_lazy)
-    warnings.push_back("option \"l1-init-size-gb\" has no effect: without l1-use-lazy all of the "
-                       "arena is populated at the start");
+    warnings.push_back(
+        "option \"l1-init-size-gb\" has no effect: without l1-use-lazy all of the "
+        "arena is populated at the start");
   if (options.l1_init_size_bytes > round_up(options.l1_size_bytes, kGiB))
     return fault(LMCD_E_INVALID, "option \"l1-init-size-gb\": is more than l1-size-gb");
   options.l1_init_size_bytes = std::min(options.l1_init_size_bytes, options.l1_size_bytes);
@@ -189,15 +157,17 @@ Status check_later(const Options& options) {
 Status settle(Options& options, const Environment& environment,
               std::vector<std::string>& warnings) {
   LMCD_TRY(settle_socket(options, environment));
-  LMCD_TRY(settle_identity(options));
+  LMCD_TRY(check_instance_id(options));
   LMCD_TRY(settle_state_dir(options, environment));
   LMCD_TRY(settle_arena(options, warnings));
   settle_limits(options);
   LMCD_TRY(check_hash(options, environment));
   LMCD_TRY(check_later(options));
   if (given(options, Item::host) || given(options, Item::port))
-    warnings.push_back("options \"host\" and \"port\" have no effect: the network endpoint comes "
-                       "later, clients use the socket " + options.socket);
+    warnings.push_back(
+        "options \"host\" and \"port\" have no effect: the network endpoint comes "
+        "later, clients use the socket " +
+        options.socket);
   return {};
 }
 

@@ -10,7 +10,7 @@
 namespace lmcd::config {
 
 // Appends to `warnings` what was taken and has no effect.
-// Faults: LMCD_E_INVALID, LMCD_E_UNSUPPORTED, LMCD_E_IO (no random numbers).
+// Faults: LMCD_E_INVALID, LMCD_E_UNSUPPORTED.
 Status settle(Options& options, const Environment& environment,
               std::vector<std::string>& warnings);
 

@@ -83,9 +83,9 @@ Status Server::prepare() {
   memory::Identity::Options identity;
   identity.state_base = options_.state_dir;
   identity.socket_path = options_.socket;
-  if (options_.source(config::Item::instance_id) != config::Source::kDefault)
-    identity.instance_id = options_.instance_id;
+  identity.instance_id = options_.instance_id;
   LMCD_ASSIGN(identity_, memory::Identity::take(identity));
+  options_.instance_id = identity_->instance_id();
   LMCD_ASSIGN(liveness_, memory::Liveness::open(identity_->path_of("liveness")));
 
   memory::BackingOptions backing;

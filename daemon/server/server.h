@@ -69,7 +69,7 @@ class Server {
   Status finish();
   void announce() const;
 
-  const config::Options options_;
+  config::Options options_;  // as given; constant once the server has its identity
   Log& log_;
   Supervisor& supervisor_;
   MonotonicClock clock_;

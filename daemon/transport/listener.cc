@@ -13,19 +13,28 @@
 namespace lmcd::transport {
 namespace {
 
-// What a socket is called before it is renamed into place.
-constexpr char kBeside[] = ".new";
-constexpr std::size_t kPathBytes = sizeof(sockaddr_un::sun_path) - sizeof kBeside;
+constexpr std::size_t kPathBytes = sizeof(sockaddr_un::sun_path) - 1;
 
-Result<sockaddr_un> address_of(const std::string& path, std::size_t longest = kPathBytes) {
+Result<sockaddr_un> address_of(const std::string& path) {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
-  if (path.empty() || path.front() != '/' || path.size() > longest) {
+  if (path.empty() || path.front() != '/' || path.size() > kPathBytes) {
     return fault(LMCD_E_INVALID, "socket: \"%s\" is not an absolute path of at most %zu bytes",
-                 path.c_str(), longest);
+                 path.c_str(), kPathBytes);
   }
   std::memcpy(address.sun_path, path.data(), path.size());
   return address;
+}
+
+// What the socket at `path` is called before it is renamed into place: no longer than that.
+std::string beside(std::string path) {
+  path.back() = path.back() == '~' ? '_' : '~';
+  return path;
+}
+
+void remove_socket(const std::string& path) {
+  struct stat there;
+  if (::lstat(path.c_str(), &there) == 0 && S_ISSOCK(there.st_mode)) ::unlink(path.c_str());
 }
 
 // Makes the directories of `path` that are missing, for this user alone.
@@ -95,17 +104,17 @@ Result<std::unique_ptr<Listener>> Listener::open(Loop& loop, const std::string& 
 
   // Bound beside its place, made private, listening, and only then renamed: whoever finds the
   // name can connect, and nobody else's umask or moment matters.
-  std::string beside = path + kBeside;
-  LMCD_ASSIGN(sockaddr_un beside_address, address_of(beside, kPathBytes + sizeof kBeside - 1));
+  const std::string first_path = beside(path);
+  LMCD_ASSIGN(sockaddr_un first_address, address_of(first_path));
   FileDescriptor socket = make_socket();
   if (!socket.valid()) return errno_fault(LMCD_E_IO, errno, "socket: make one");
-  ::unlink(beside.c_str());
-  if (::bind(socket.get(), reinterpret_cast<const sockaddr*>(&beside_address),
-             sizeof beside_address) != 0 ||
-      ::chmod(beside.c_str(), 0600) != 0 || ::listen(socket.get(), kBacklog) != 0 ||
-      ::rename(beside.c_str(), path.c_str()) != 0) {
+  remove_socket(first_path);
+  if (::bind(socket.get(), reinterpret_cast<const sockaddr*>(&first_address),
+             sizeof first_address) != 0 ||
+      ::chmod(first_path.c_str(), 0600) != 0 || ::listen(socket.get(), kBacklog) != 0 ||
+      ::rename(first_path.c_str(), path.c_str()) != 0) {
     int reason = errno;
-    ::unlink(beside.c_str());
+    remove_socket(first_path);
     return errno_fault(LMCD_E_IO, reason, "socket: listen at %s", path.c_str());
   }
   std::unique_ptr<Listener> listener(

@@ -25,7 +25,7 @@ TEST(Parse, a_size_is_all_that_must_be_given) {
   EXPECT_EQ(options.max_session_bytes, 2 * kGiB);
   EXPECT_EQ(options.max_objects, 65536u);
   EXPECT_EQ(options.admin_uids, std::vector<uint32_t>{geteuid()});
-  EXPECT_EQ(options.instance_id.size(), 36u);
+  EXPECT_EQ(options.instance_id, "");  // the state directory has one
   EXPECT_TRUE(out.value().warnings.empty());
 }
 
@@ -164,13 +164,9 @@ TEST(Parse, a_network_endpoint_is_taken_with_one_warning) {
   EXPECT_NE(out.value().warnings[0].find("/run/lmcd/lmcd.sock"), std::string::npos);
 }
 
-TEST(Parse, identity_follows_the_socket_unless_an_id_is_given) {
-  auto identity = [](Given given) { return parsed(given).value().options.identity; };
-  std::string one = identity(flags({"--socket", "/tmp/a"}));
-  EXPECT_EQ(identity(flags({"--socket", "/tmp/./a"})), one);
-  EXPECT_NE(identity(flags({"--socket", "/tmp/b"})), one);
-  EXPECT_EQ(identity(flags({"--instance-id", "blue"})), "blue");
-  EXPECT_EQ(identity(flags({"--socket", "/tmp/a", "--instance-id", ""})), one);
+TEST(Parse, an_instance_id_is_a_name) {
+  EXPECT_EQ(parsed(flags({"--instance-id", "blue"})).value().options.instance_id, "blue");
+  EXPECT_EQ(parsed(flags({"--socket", "/tmp/./a"})).value().options.socket, "/tmp/a");
   EXPECT_NE(refusal(flags({"--instance-id", "../x"})), "taken");
 }
 
@@ -179,7 +175,7 @@ TEST(Parse, places_follow_the_users_directories) {
   given.environment = {"XDG_RUNTIME_DIR=/run/user/7", "XDG_STATE_HOME=/s"};
   Options options = parsed(given).value().options;
   EXPECT_EQ(options.socket, "/run/user/7/lmcd/lmcd.sock");
-  EXPECT_EQ(options.state_dir, "/s/lmcd/" + options.identity);
+  EXPECT_EQ(options.state_dir, "/s/lmcd");
   given.environment.push_back("STATE_DIRECTORY=/var/lib/lmcd:/other");
   EXPECT_EQ(parsed(given).value().options.state_dir, "/var/lib/lmcd");
   std::string deep = "/" + std::string(120, 'd');
