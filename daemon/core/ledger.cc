@@ -10,6 +10,7 @@
 namespace lmcd::core {
 namespace {
 
+using ledger::peek;
 using ledger::poke;
 
 ledger::Shape shape_of(const Ledger::Plan& plan) {
@@ -39,7 +40,6 @@ Ledger::Ledger(void* memory) : header_(static_cast<ledger::Header*>(memory)) {
   tenants_ = reinterpret_cast<ledger::TenantEntry*>(base + header_->tenant_offset);
   buckets_ = reinterpret_cast<ledger::Bucket*>(base + header_->index_offset);
   records_ = reinterpret_cast<ledger::Record*>(base + header_->record_offset);
-  index_ = ledger::Index(buckets_, header_->bucket_count);
 }
 
 Ledger Ledger::format(void* memory, const Plan& plan) {
@@ -85,17 +85,15 @@ void Ledger::publish(uint32_t number, const Identity& identity, uint64_t word) {
   poke(record.offset, identity.offset);
   poke(record.length, identity.length);
   poke(record.crc32c, 0u);
-  poke(record.has_crc, 0u);
-  poke(record.space, identity.space);
+  poke(record.label, ledger::to_word({identity.space, identity.part, false}));
   poke(record.tenant, identity.tenant);
   poke(record.depth, identity.depth);
-  poke(record.part, identity.part);
   poke(record.owner_slot, identity.owner_slot);
   poke(record.owner_session, identity.owner_session);
   poke(record.owner_lease, identity.owner_lease);
   record.next_part.store(ledger::kNone, std::memory_order_relaxed);
   record.hot_groups.store(0, std::memory_order_relaxed);
-  record.pending_groups.store(0, std::memory_order_relaxed);
+  record.pending_groups.store(1u << identity.part.group, std::memory_order_relaxed);
   record.pinned.store(0, std::memory_order_relaxed);
   record.hits.store(0, std::memory_order_relaxed);
   record.forgotten.store(0, std::memory_order_relaxed);
@@ -107,7 +105,9 @@ void Ledger::publish(uint32_t number, const Identity& identity, uint64_t word) {
 
 void Ledger::set_checksum(uint32_t number, uint32_t crc32c) {
   poke(records_[number].crc32c, crc32c);
-  poke(records_[number].has_crc, 1u);
+  ledger::Label label = ledger::to_label(peek(records_[number].label));
+  label.has_crc = true;
+  poke(records_[number].label, ledger::to_word(label));
 }
 
 void Ledger::write_space(uint32_t number, std::string_view description,
@@ -134,11 +134,9 @@ void Ledger::write_tenant(uint32_t number, std::string_view salt) {
 void Ledger::clear_index() {
   for (uint32_t i = 0; i < header_->bucket_count; ++i) {
     ledger::Bucket& bucket = buckets_[i];
-    for (std::atomic<uint64_t>& slot : bucket.slots) {
-      if (slot.load(std::memory_order_relaxed) != 0) slot.store(0, std::memory_order_relaxed);
-    }
-    if (bucket.passed.load(std::memory_order_relaxed) != 0)
-      bucket.passed.store(0, std::memory_order_relaxed);
+    for (std::atomic<uint64_t>& tag : bucket.tags) tag.store(0, std::memory_order_relaxed);
+    for (std::atomic<uint32_t>& entry : bucket.entries) entry.store(0, std::memory_order_relaxed);
+    bucket.passed.store(0, std::memory_order_relaxed);
   }
 }
 

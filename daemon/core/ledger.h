@@ -61,9 +61,17 @@ class Ledger {
   const ledger::Record& record(uint32_t number) const { return records_[number]; }
   ledger::SpaceEntry& space(uint32_t number) { return spaces_[number]; }
   ledger::TenantEntry& tenant(uint32_t number) { return tenants_[number]; }
-  ledger::Index& index() { return index_; }
+  // The index that clients read; the store's own writes to it.
+  ledger::Bucket* buckets() { return buckets_; }
 
-  // Writes who the record is, then publishes `word`.
+  // Has what publish() will write at hand.
+  void prefetch_to_write(uint32_t number) const {
+    const char* record = reinterpret_cast<const char*>(&records_[number]);
+    for (std::size_t at = 0; at < sizeof(ledger::Record); at += 64)
+      __builtin_prefetch(record + at, 1);
+  }
+  // Writes who the record is, an object of its own with its one part being written, then publishes
+  // `word`.
   void publish(uint32_t number, const Identity& identity, uint64_t word);
   // Publishes a change of state or generation.
   void set_word(uint32_t number, uint64_t word) {
@@ -89,7 +97,6 @@ class Ledger {
   ledger::TenantEntry* tenants_;
   ledger::Bucket* buckets_;
   ledger::Record* records_;
-  ledger::Index index_;
 };
 
 }  // namespace lmcd::core

@@ -1,7 +1,9 @@
 #include "daemon/core/store.h"
 
+#include <algorithm>
 #include <cassert>
 #include <cstring>
+#include <utility>
 
 #include "lib/base/sync_point.h"
 #include "lib/ledger/racy.h"
@@ -36,7 +38,7 @@ Status Store::make_books() {
   LMCD_ASSIGN(index_memory_,
               Reservation::make(uint64_t{header.bucket_count} * sizeof(ledger::Bucket)));
   index_ = ledger::Index(static_cast<ledger::Bucket*>(index_memory_.address()),
-                         header.bucket_count);
+                         header.bucket_count, ledger_.buckets());
   LMCD_ASSIGN(allocator_, Allocator::make(header.arena_bytes, header.align_bytes,
                                           header.record_capacity));
   metrics_.arena_bytes = header.arena_bytes;
@@ -94,10 +96,6 @@ SessionUse Store::use_of(SessionId session) {
 
 // -- Parts and objects ---------------------------------------------------------------------
 
-uint64_t Store::hash_of(const Part& part) const {
-  return ledger::hash_key(part.key, part.space, ledger_.header().hash_seed);
-}
-
 // The first part of the object with this key, or kNoPart.
 PartId Store::find(uint32_t space, const lmcd_key_t& key, uint64_t hash) const {
   return index_.find(hash, [&](uint32_t id) {
@@ -114,12 +112,16 @@ PartId Store::find_part(PartId first, lmcd_part_t wanted) const {
 }
 
 PartId Store::take_record() {
-  if (spare_records_ != kNoPart) {
-    const PartId id = spare_records_;
-    spare_records_ = parts_[id].next;
-    return id;
+  PartId id = spare_records_;
+  if (id != kNoPart) spare_records_ = parts_[id].next;
+  else if (record_high_ < parts_.size()) id = record_high_++;
+  // The next one to be taken is soon wanted.
+  const PartId next = spare_records_ != kNoPart ? spare_records_ : record_high_;
+  if (next < parts_.size()) {
+    __builtin_prefetch(&parts_[next], 1);
+    ledger_.prefetch_to_write(next);
   }
-  return record_high_ < parts_.size() ? record_high_++ : kNoPart;
+  return id;
 }
 
 // Raises the generation: from here on no word that names the extent as it was is ever true again.
@@ -150,11 +152,6 @@ bool Store::join_object(PartId id, PartId first, uint64_t hash) {
   Part& part = parts_[id];
   if (first == kNoPart) {
     if (!index_.insert(hash, id)) return false;
-    const bool mirrored = ledger_.index().insert(hash, id);
-    if (!mirrored) {
-      index_.erase(hash, id);
-      return false;
-    }
     part.first = id;
     part.next = kNoPart;
     return true;
@@ -182,9 +179,7 @@ void Store::leave_object(PartId id) {
     change_first(id, part.next);
     return;
   }
-  const uint64_t hash = hash_of(part);
-  ledger_.index().erase(hash, id);
-  index_.erase(hash, id);
+  index_.erase(hash_of(part), id);
   unlink_family(id);
 }
 
@@ -216,7 +211,6 @@ void Store::change_first(PartId first, PartId successor) {
   to.pinned.store(from.pinned.load(std::memory_order_relaxed), std::memory_order_relaxed);
   to.used_ms.store(from.used_ms.load(std::memory_order_relaxed), std::memory_order_relaxed);
   const uint64_t hash = hash_of(old);
-  ledger_.index().replace(hash, first, successor);
   index_.replace(hash, first, successor);
   parts_[first].known = 0;
   if (next.known) {
@@ -258,21 +252,26 @@ void Store::unlink_family(PartId object) {
 
 // Works out which groups are complete or being written, and tells the ledger's readers.
 void Store::refresh_groups(PartId first) {
-  uint16_t committed[wire::kGroups] = {};
+  const Space& space = spaces_[parts_[first].space];
+  const uint32_t groups = static_cast<uint32_t>(space.groups.size());
+  uint16_t committed[wire::kGroups];
+  std::fill_n(committed, groups, uint16_t{0});
   uint32_t pending = 0;
   for (PartId id = first; id != kNoPart; id = parts_[id].next) {
     const Part& part = parts_[id];
     if (state_of(part.word) == State::kHot) ++committed[part.part.group];
     else pending |= 1u << part.part.group;
   }
-  const uint32_t ranks = spaces_[parts_[first].space].rank_count;
   uint32_t hot = 0;
-  for (uint32_t group = 0; group < wire::kGroups; ++group) {
-    if (committed[group] >= ranks) hot |= 1u << group;
+  for (uint32_t group = 0; group < groups; ++group) {
+    if (committed[group] >= space.rank_count) hot |= 1u << group;
   }
-  parts_[first].hot_groups = static_cast<uint16_t>(hot);
+  const uint32_t before = std::exchange(parts_[first].hot_groups, static_cast<uint16_t>(hot));
   ledger_.record(first).pending_groups.store(pending, std::memory_order_relaxed);
   ledger_.record(first).hot_groups.store(hot, std::memory_order_release);
+  const bool whole = hot == space.all_groups();
+  if (whole != (before == space.all_groups()))
+    index_.set_whole(hash_of(parts_[first]), first, whole);
 }
 
 // Why an object may not be evicted, counted: its leases, its pin, those who write parts of it.

@@ -202,6 +202,8 @@ class Store {
     lmcd_key_t fingerprint;
     uint32_t rank_count;
     std::vector<lmcd_group_t> groups;
+
+    uint32_t all_groups() const { return (1u << groups.size()) - 1; }
   };
 
   Store(Ledger ledger, const StoreOptions& options, EvictionPolicy& policy, const Clock& clock,
@@ -209,7 +211,10 @@ class Store {
   Status make_books();
 
   // store.cc: parts and objects
-  uint64_t hash_of(const Part& part) const;
+  uint64_t hash_of(uint32_t space, const lmcd_key_t& key) const {
+    return ledger::hash_key(key, space, ledger_.header().hash_seed);
+  }
+  uint64_t hash_of(const Part& part) const { return hash_of(part.space, part.key); }
   PartId find(uint32_t space, const lmcd_key_t& key, uint64_t hash) const;
   PartId find_part(PartId first, lmcd_part_t part) const;
   PartId take_record();
@@ -235,9 +240,11 @@ class Store {
   void end_quarantine(PartId id);
   void detach_unwritten(PartId id);
   void settle_unwritten(const LeaseItem& item);
-  void refresh_ancestors(PartId object);
+  void refresh_ancestors(PartId object, PartId until);
 
   // store_retrieve.cc: uses
+  void fetch_to_read(uint64_t hash) const;
+  lmcd_presence_t presence_of(uint32_t space, const lmcd_key_t& key, uint64_t hash) const;
   void begin_read(SessionId session, SessionBook& book, uint64_t lease_id, Lease lease);
   void count_use(PartId id, uint64_t now_ms);
 
@@ -271,7 +278,7 @@ class Store {
   Ledger ledger_;
   ReservedArray<Part> parts_;
   Reservation index_memory_;
-  ledger::Index index_;
+  ledger::Index index_;  // with its mirror in the ledger
   std::optional<Allocator> allocator_;
   PartId spare_records_ = kNoPart;
   PartId record_high_ = 0;  // records at and above it were never used

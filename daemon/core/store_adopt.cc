@@ -86,7 +86,7 @@ class Store::Adoption {
           length > 0 && record.offset % header.align_bytes == 0 &&
           record.offset <= header.arena_bytes &&
           store_.allocator_->footprint(length) <= header.arena_bytes - record.offset;
-      const bool named = record.space < store_.spaces_.size() &&
+      const bool named = ledger::to_label(record.label).space < store_.spaces_.size() &&
                          record.tenant < store_.accounts_.count() &&
                          store_.accounts_.at(static_cast<TenantId>(record.tenant)).open;
       if (!placed || !named || record.forgotten.load() != 0 ||
@@ -147,9 +147,10 @@ class Store::Adoption {
     const ledger::Record& record = store_.ledger_.record(id);
     Part& part = store_.parts_[id];
     part.key = peek(record.key);
-    part.part = record.part;
+    const ledger::Label label = ledger::to_label(record.label);
+    part.part = label.part;
     part.depth = record.depth;
-    part.space = static_cast<uint16_t>(record.space);
+    part.space = static_cast<uint16_t>(label.space);
     part.tenant = static_cast<uint16_t>(record.tenant);
     part.first = part.next = part.parent = kNoPart;
     part.first_child = part.next_sibling = part.prev_sibling = kNoPart;
@@ -211,9 +212,7 @@ class Store::Adoption {
       PartId found = kNoPart;
       if (std::memcmp(&parent, &none, sizeof none) != 0) {
         const uint32_t space = store_.parts_[object].space;
-        found = store_.find(
-            space, parent,
-            ledger::hash_key(parent, space, store_.ledger_.header().hash_seed));
+        found = store_.find(space, parent, store_.hash_of(space, parent));
       }
       // An object cannot stand on itself, nor below its own depth: no circles.
       if (found != kNoPart && store_.parts_[found].depth >= store_.parts_[object].depth)

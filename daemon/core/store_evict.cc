@@ -65,7 +65,6 @@ void Store::forget(PartId object, EventKind kind) {
   ledger_.record(object).forgotten.store(1, std::memory_order_release);
   part.forgotten = 1;
   LMCD_SYNC_POINT("forget.before_index");
-  ledger_.index().erase(hash, object);
   index_.erase(hash, object);
   unlink_family(object);
   LMCD_SYNC_POINT("forget.after_index");

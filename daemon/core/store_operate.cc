@@ -54,7 +54,7 @@ std::vector<PartId> Store::select_keys(const Selector& selector, std::optional<T
     const lmcd_key_t& key = selector.keys[pair / spaces];
     const uint32_t space =
         selector.space_given ? selector.space : static_cast<uint32_t>(pair % spaces);
-    const PartId id = find(space, key, ledger::hash_key(key, space, ledger_.header().hash_seed));
+    const PartId id = find(space, key, hash_of(space, key));
     if (id != kNoPart && matches(selector, tenant, id)) selected.push_back(id);
   }
   *cursor = pair < pairs ? pair : 0;

@@ -27,33 +27,51 @@ Status check_room(const SessionBook& book, std::size_t items) {
                (unsigned long long)kItemsPerSession);
 }
 
-// Keys worked on together, so that their cache misses overlap.
-constexpr std::size_t kWave = 16;
+// How far prefetches run ahead of the key whose turn it is.
+constexpr std::size_t kFar = 16;
+constexpr std::size_t kNear = kFar / 2;
 
 }  // namespace
 
 void Store::lookup(uint32_t space, std::span<const lmcd_key_t> keys, lmcd_presence_t* out) {
   metrics_.lookups_total += keys.size();
-  uint64_t hashes[kWave];
-  for (std::size_t start = 0; start < keys.size(); start += kWave) {
-    const std::size_t count = std::min(kWave, keys.size() - start);
-    for (std::size_t i = 0; i < count; ++i) {
-      hashes[i] = ledger::hash_key(keys[start + i], space, ledger_.header().hash_seed);
-      index_.prefetch(hashes[i]);
+  const std::size_t count = keys.size();
+  const Space* meaning = space < spaces_.size() ? &spaces_[space] : nullptr;
+  uint64_t hashes[kFar] = {};
+  for (std::size_t ahead = 0; ahead < count + kFar; ++ahead) {
+    const uint64_t hash = hashes[ahead % kFar];
+    if (ahead < count) {
+      hashes[ahead % kFar] = hash_of(space, keys[ahead]);
+      index_.prefetch(hashes[ahead % kFar]);
     }
-    for (std::size_t i = 0; i < count; ++i) {
-      lmcd_presence_t& presence = out[start + i];
-      presence = {};
-      const PartId first = find(space, keys[start + i], hashes[i]);
-      if (first == kNoPart) continue;
-      uint32_t pending = 0;
-      for (PartId id = first; id != kNoPart; id = parts_[id].next) {
-        if (state_of(parts_[id].word) != State::kHot) pending |= 1u << parts_[id].part.group;
-      }
-      const uint32_t hot = parts_[first].hot_groups;
-      presence = {hot, 0, pending & ~hot, first};
-    }
+    if (ahead < kFar) continue;
+    const std::size_t at = ahead - kFar;
+    const ledger::Index::Entry entry = index_.look(hash);
+    out[at] = {};
+    if (entry.whole && meaning != nullptr) out[at] = {meaning->all_groups(), 0, 0, entry.record};
+    else if (entry.record != kNoPart) out[at] = presence_of(space, keys[at], hash);
   }
+}
+
+// The answer for an object that is not whole.
+lmcd_presence_t Store::presence_of(uint32_t space, const lmcd_key_t& key, uint64_t hash) const {
+  const PartId first = find(space, key, hash);
+  if (first == kNoPart) return {};
+  uint32_t pending = 0;
+  for (PartId id = first; id != kNoPart; id = parts_[id].next) {
+    if (state_of(parts_[id].word) != State::kHot) pending |= 1u << parts_[id].part.group;
+  }
+  const uint32_t hot = parts_[first].hot_groups;
+  return {hot, 0, pending & ~hot, first};
+}
+
+// Has at hand what a read of the part that the index names looks at and writes.
+void Store::fetch_to_read(uint64_t hash) const {
+  const PartId id = index_.look(hash).record;
+  if (id >= record_high_) return;
+  __builtin_prefetch(&parts_[id], 1);
+  __builtin_prefetch(&ledger_.record(id).word);
+  __builtin_prefetch(&ledger_.record(id).hits, 1);
 }
 
 Status Store::acquire(SessionId session, uint64_t lease_id, const AcquireRequest& request,
@@ -67,29 +85,33 @@ Status Store::acquire(SessionId session, uint64_t lease_id, const AcquireRequest
   if (lifetime == Lifetime::kExpires) LMCD_TRY(check_room(*book, request.keys.size()));
   Lease lease;
   lease.lifetime = lifetime;
-  for (std::size_t i = 0; i < request.keys.size(); ++i) {
-    const lmcd_part_t part = request.parts.size() == 1 ? request.parts[0] : request.parts[i];
-    wire::Grant& grant = grants[i];
-    grant = {};
-    grant.outcome = LMCD_ABSENT;
-    if (i + kWave < request.keys.size()) {
-      index_.prefetch(ledger::hash_key(request.keys[i + kWave], request.space,
-                                       ledger_.header().hash_seed));
+  const std::size_t count = request.keys.size();
+  lease.items.reserve(count);
+  uint64_t hashes[kFar] = {};
+  for (std::size_t ahead = 0; ahead < count + kFar; ++ahead) {
+    const uint64_t hash = hashes[ahead % kFar];
+    if (ahead < count) {
+      hashes[ahead % kFar] = hash_of(request.space, request.keys[ahead]);
+      index_.prefetch(hashes[ahead % kFar]);
     }
-    const uint64_t hash =
-        ledger::hash_key(request.keys[i], request.space, ledger_.header().hash_seed);
-    const PartId id = find_part(find(request.space, request.keys[i], hash), part);
+    if (ahead >= kNear && ahead - kNear < count) fetch_to_read(hashes[(ahead - kNear) % kFar]);
+    if (ahead < kFar) continue;
+    const std::size_t at = ahead - kFar;
+    grants[at] = {};
+    grants[at].outcome = LMCD_ABSENT;
+    const lmcd_part_t part = request.parts.size() == 1 ? request.parts[0] : request.parts[at];
+    const PartId id = find_part(find(request.space, request.keys[at], hash), part);
     if (id == kNoPart) continue;
     const Part& found = parts_[id];
     if (state_of(found.word) != State::kHot) {
-      grant.outcome = LMCD_PENDING;
+      grants[at].outcome = LMCD_PENDING;
       continue;
     }
     const ledger::Record& record = ledger_.record(id);
-    grant = {LMCD_LEASED,  id,
-             found.word,   allocator_->offset_of(found.extent),
-             found.length, record.crc32c,
-             record.has_crc};
+    grants[at] = {LMCD_LEASED,  id,
+                  found.word,   allocator_->offset_of(found.extent),
+                  found.length, record.crc32c,
+                  ledger::to_label(record.label).has_crc};
     lease.items.push_back({id, found.word});
   }
   metrics_.requested_parts_total += request.keys.size();
@@ -119,8 +141,7 @@ Status Store::acquire_posted(SessionId session, uint64_t lease_id,
 std::size_t Store::first_pending(const AcquireRequest& request, std::size_t from) const {
   for (std::size_t i = from; i < request.keys.size(); ++i) {
     const lmcd_part_t part = request.parts.size() == 1 ? request.parts[0] : request.parts[i];
-    const uint64_t hash =
-        ledger::hash_key(request.keys[i], request.space, ledger_.header().hash_seed);
+    const uint64_t hash = hash_of(request.space, request.keys[i]);
     const PartId id = find_part(find(request.space, request.keys[i], hash), part);
     if (id != kNoPart && state_of(parts_[id].word) != State::kHot) return i;
   }

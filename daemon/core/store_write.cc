@@ -42,13 +42,16 @@ class Store::Batch {
     tenant_ = store_.accounts_.intern(request_.tenant);
     if (request_.parent != nullptr) {
       parent_key_ = *request_.parent;
-      const uint64_t hash = hash_of(parent_key_);
-      parent_ = store_.find(request_.space, parent_key_, hash);
+      parent_ = store_.find(request_.space, parent_key_,
+                            store_.hash_of(request_.space, parent_key_));
     }
     depth_ = request_.depth;
-    prefetch(0, std::min(kAhead, count));
-    for (std::size_t i = 0; i < count; ++i) {
-      if (i + kAhead < count) prefetch(i + kAhead, i + kAhead + 1);
+    for (std::size_t ahead = 0; ahead < count + kFar; ++ahead) {
+      hash_ = hash_at(ahead);  // of the key whose turn it is; the newcomer takes its place
+      if (ahead < count) hash_ahead(ahead);
+      if (ahead >= kNear && ahead - kNear < count) fetch_ahead(ahead - kNear);
+      if (ahead < kFar) continue;
+      const std::size_t i = ahead - kFar;
       step_to(i);
       grants[i] = {};
       grants[i].outcome = end_ != LMCD_NONE ? end_ : reserve(i, grants[i]);
@@ -59,18 +62,21 @@ class Store::Batch {
   }
 
  private:
-  static constexpr std::size_t kAhead = 16;
+  // A key is hashed so many places ahead of its turn, and its bucket fetched; its part, if the
+  // bucket names one, when half of the way is gone.
+  static constexpr std::size_t kFar = 16;
+  static constexpr std::size_t kNear = kFar / 2;
 
-  uint64_t hash_of(const lmcd_key_t& key) const {
-    return ledger::hash_key(key, request_.space, store_.ledger_.header().hash_seed);
+  uint64_t& hash_at(std::size_t i) { return hashes_[i % kFar]; }
+
+  void hash_ahead(std::size_t i) {
+    hash_at(i) = store_.hash_of(request_.space, request_.keys[i]);
+    store_.index_.prefetch_to_write(hash_at(i));
   }
 
-  void prefetch(std::size_t from, std::size_t to) const {
-    for (std::size_t i = from; i < to; ++i) {
-      const uint64_t hash = hash_of(request_.keys[i]);
-      store_.index_.prefetch(hash);
-      store_.ledger_.index().prefetch(hash);
-    }
+  void fetch_ahead(std::size_t i) {
+    const PartId known = store_.index_.look(hash_at(i)).record;
+    if (known < store_.record_high_) __builtin_prefetch(&store_.parts_[known], 1);
   }
 
   // Makes key i the present one: unless it is the same again, the one before is its parent.
@@ -84,7 +90,6 @@ class Store::Batch {
 
   uint32_t reserve(std::size_t i, wire::Grant& grant) {
     const lmcd_key_t& key = request_.keys[i];
-    hash_ = hash_of(key);
     object_ = store_.find(request_.space, key, hash_);
     const PartId known =
         object_ == kNoPart ? kNoPart : store_.find_part(object_, nth(request_.parts, i));
@@ -162,10 +167,11 @@ class Store::Batch {
     if (object_ == kNoPart) {
       object_ = id;
       store_.link_family(id, parent_);
+    } else {
+      store_.refresh_groups(object_);
     }
     ++store_.parts_[object_].writers;
     store_.hold(object_);
-    store_.refresh_groups(object_);
     store_.accounts_.charge(*tenant_, length);
     book_.held_bytes += length;
     ++store_.metrics_.reserved_parts_total;
@@ -183,6 +189,7 @@ class Store::Batch {
   Lease lease_;
   std::optional<TenantId> tenant_;
   std::vector<PartId> found_;
+  uint64_t hashes_[kFar] = {};  // of the keys ahead
   uint64_t hash_ = 0;           // of the present key
   PartId object_ = kNoPart;     // that of the present key
   PartId parent_ = kNoPart;     // that of the key before
@@ -220,6 +227,7 @@ Status Store::reserve(SessionId session, uint64_t lease, const ReserveRequest& r
 
 Status Store::commit(SessionId session, uint64_t lease_id, std::span<const uint32_t> items,
                      std::span<const uint32_t> crcs) {
+  SessionBook* book = leases_.find(session);
   Lease* lease = leases_.find(session, lease_id);
   if (lease == nullptr || lease->kind != LeaseKind::kWrite) {
     return fault(LMCD_E_LEASE_LOST, "commit: no write lease %llu in this session",
@@ -234,17 +242,19 @@ Status Store::commit(SessionId session, uint64_t lease_id, std::span<const uint3
   }
   const uint64_t now_ms = clock_.now_ms();
   std::size_t lost = 0;
-  PartId deepest = kNoPart;
+  PartId below = kNoPart;  // the object committed last, one step further from the root
   // The last first: the policy hears of a prefix leaf first, so that its root is the youngest.
   for (std::size_t k = count; k-- > 0;) {
     LeaseItem& item = lease->items[items.empty() ? k : items[k]];
     if (item.part == kNoPart) continue;
     const PartId id = item.part;
-    if (parts_[id].word == item.word) {
+    const Part& part = parts_[id];
+    if (part.word == item.word) {
+      if (below != kNoPart && below != part.first) refresh_ancestors(below, part.first);
+      below = part.first;
       if (!crcs.empty()) ledger_.set_checksum(id, crcs[k]);
       become_hot(id, now_ms);
-      leases_.find(session)->held_bytes -= parts_[id].length;
-      if (deepest == kNoPart) deepest = parts_[id].first;
+      book->held_bytes -= part.length;
     } else {
       settle_unwritten(item);
       ++lost;
@@ -252,7 +262,7 @@ Status Store::commit(SessionId session, uint64_t lease_id, std::span<const uint3
     item.part = kNoPart;
     --lease->open_items;
   }
-  if (deepest != kNoPart) refresh_ancestors(deepest);
+  if (below != kNoPart) refresh_ancestors(below, kNoPart);
   if (lease->open_items == 0) {
     leases_.erase(session, lease_id);
     --metrics_.write_leases;
@@ -377,11 +387,12 @@ void Store::settle_unwritten(const LeaseItem& item) {
     end_quarantine(item.part);
 }
 
-// A chunk was stored: the prefix it stands on becomes as young as it, the root the youngest.
-void Store::refresh_ancestors(PartId object) {
+// A chunk was stored: the prefix it stands on becomes as young as it, the root the youngest. Goes
+// up as far as `until`, which is not among them.
+void Store::refresh_ancestors(PartId object, PartId until) {
   constexpr uint32_t kSteps = 4096;
   PartId ancestor = parts_[object].parent;
-  for (uint32_t step = 0; step < kSteps && ancestor != kNoPart; ++step) {
+  for (uint32_t step = 0; step < kSteps && ancestor != kNoPart && ancestor != until; ++step) {
     if (parts_[ancestor].known) policy_.refresh(ancestor);
     ancestor = parts_[ancestor].parent;
   }

@@ -1,16 +1,22 @@
-// The index: from (space, key) to the record of an object's first part.
+// The index: from (namespace, key) to the record of an object's first part.
 //
-// Open addressing over buckets of one cache line: seven slots and a count of the entries that
+// Open addressing over buckets of one cache line: five slots and a count of the entries that
 // wanted this bucket and went on to a later one. An entry never moves, so a reader in another
 // process, without locks, misses nothing that stays there; removal needs no tombstones, since a
 // search goes on only past a bucket whose count says so.
 //
-// A slot names a record and 32 bits of the key's hash; it says "maybe", and the caller compares
-// keys. The same code runs over the daemon's private memory, which alone it trusts, and over
-// the mirror in the ledger, which clients read. One writer, any number of readers.
+// A slot has the key's whole hash and the number of its record. A search that must be right asks
+// the caller to compare keys (find); a lookup, which is a hint and binds nobody, takes the 64 bits
+// for the key (look), so that it reads one cache line a key and no record. For that the entry also
+// says whether its object is whole: every part of every group committed.
+//
+// One writer, any number of readers. The daemon searches private memory, which alone it trusts,
+// and each change goes to the mirror in the ledger too, which clients read.
 //
 // Bounds: a search or insert looks at kProbes buckets at most. An insert past them fails, which
-// only crafted keys bring about below a load of six sevenths.
+// only crafted keys bring about at the load that bucket_count_for() plans for: sixteen buckets in
+// a row are full there once in a hundred times, sixty-four once in 10^8 (the large deviations of a
+// sum of Poisson counts).
 #pragma once
 
 #include <atomic>
@@ -22,85 +28,132 @@
 namespace lmcd::ledger {
 
 struct alignas(64) Bucket {
-  static constexpr uint32_t kSlots = 7;
-  std::atomic<uint64_t> slots[kSlots];  // 0: empty; else tag << 32 | record + 1
-  std::atomic<uint64_t> passed;         // entries that overflowed past this bucket
+  static constexpr uint32_t kSlots = 5;
+  std::atomic<uint64_t> tags[kSlots];     // 0: empty; else the hash, made odd
+  std::atomic<uint32_t> entries[kSlots];  // the record; the highest bit: its object is whole
+  std::atomic<uint32_t> passed;           // entries that overflowed past this bucket
 };
 static_assert(sizeof(Bucket) == 64);
 
-// The hash of a key in a namespace. Keys are digests, so mixing is all that is left to do; the
-// seed (one an incarnation) keeps crafted sets of keys from being reused.
+// Both halves of a product, folded (the step of wyhash): each bit of the result hangs on all bits.
+inline uint64_t fold(uint64_t a, uint64_t b) {
+  __extension__ using Wide = unsigned __int128;
+  const Wide product = static_cast<Wide>(a) * b;
+  return static_cast<uint64_t>(product) ^ static_cast<uint64_t>(product >> 64);
+}
+
+// The hash of a key in a namespace. The seed (one an incarnation) keeps crafted sets of keys from
+// being reused.
 inline uint64_t hash_key(const lmcd_key_t& key, uint32_t space, uint64_t seed) {
-  uint64_t a;
-  uint64_t b;
-  std::memcpy(&a, key.bytes, 8);
-  std::memcpy(&b, key.bytes + 8, 8);
-  uint64_t h = (a ^ seed) * 0x9e3779b97f4a7c15;
-  h ^= h >> 32;
-  h = (h ^ b ^ (uint64_t{space} << 32)) * 0xd6e8feb86659fd93;
-  return h ^ h >> 32;
+  uint64_t words[4];
+  std::memcpy(words, key.bytes, sizeof words);
+  const uint64_t low = fold(words[0] ^ seed, words[1] ^ 0xa0761d6478bd642f);
+  const uint64_t high = fold(words[2] ^ seed, words[3] ^ 0xe7037ed1a0b428db);
+  return fold(low ^ 0x8ebc6af09c88c6e3, high ^ 0x589965cc75374cc3 ^ uint64_t{space} << 32);
 }
 
 class Index {
  public:
-  static constexpr uint32_t kProbes = 16;
+  static constexpr uint32_t kProbes = 64;
+  static constexpr uint32_t kAbsent = ~uint32_t{0};
+  static constexpr uint32_t kRecordsMax = uint32_t{1} << 31;
+
+  // What a slot says. kAbsent: there is none.
+  struct Entry {
+    uint32_t record = kAbsent;
+    bool whole = false;
+  };
 
   Index() = default;
-  // Views `bucket_count` (a power of two) zeroed or earlier used buckets. Does not own them.
-  Index(Bucket* buckets, uint32_t bucket_count) : buckets_(buckets), mask_(bucket_count - 1) {}
+  // Views `bucket_count` (at least one) zeroed or earlier used buckets, and as many zeroed ones of
+  // a mirror, if there is one. Does not own them.
+  Index(Bucket* buckets, uint32_t bucket_count, Bucket* mirror = nullptr)
+      : buckets_(buckets), mirror_(mirror), bucket_count_(bucket_count) {}
 
-  void prefetch(uint64_t hash) const { __builtin_prefetch(&buckets_[hash & mask_]); }
+  void prefetch(uint64_t hash) const { __builtin_prefetch(&buckets_[home_of(hash)]); }
+  // The same before an insert, the mirror included.
+  void prefetch_to_write(uint64_t hash) const {
+    const uint32_t home = home_of(hash);
+    __builtin_prefetch(&buckets_[home], 1);
+    if (mirror_ != nullptr) __builtin_prefetch(&mirror_[home], 1);
+  }
 
   // Calls same(record) for each record that may be it until one answers true.
   // Returns that record, or kAbsent.
   template <typename Same>
   uint32_t find(uint64_t hash, Same same) const {
-    const uint64_t tag = hash >> 32;
-    uint64_t at = hash & mask_;
-    for (uint32_t probe = 0; probe < kProbes; ++probe, at = (at + 1) & mask_) {
+    const uint64_t tag = tag_of(hash);
+    uint32_t at = home_of(hash);
+    for (uint32_t probe = 0; probe < kProbes; ++probe, at = after(at)) {
       const Bucket& bucket = buckets_[at];
-      for (const std::atomic<uint64_t>& place : bucket.slots) {
-        uint64_t slot = place.load(std::memory_order_acquire);
-        if (slot >> 32 == tag && static_cast<uint32_t>(slot) != 0) {
-          uint32_t record = static_cast<uint32_t>(slot) - 1;
-          if (same(record)) return record;
-        }
+      for (uint32_t slot = 0; slot < Bucket::kSlots; ++slot) {
+        if (bucket.tags[slot].load(std::memory_order_acquire) != tag) continue;
+        const Entry entry = entry_in(bucket.entries[slot].load(std::memory_order_acquire));
+        if (same(entry.record)) return entry.record;
       }
       if (bucket.passed.load(std::memory_order_acquire) == 0) break;
     }
     return kAbsent;
   }
 
-  // The record of the first slot with this tag, to be prefetched before find() asks about it;
-  // kAbsent if the home bucket has none. Looks at all slots without a branch: which of them it
-  // is, no processor predicts.
-  uint32_t likely(uint64_t hash) const {
-    const Bucket& bucket = buckets_[hash & mask_];
-    uint32_t found = 0;
-    for (uint32_t at = Bucket::kSlots; at-- > 0;) {
-      const uint64_t slot = bucket.slots[at].load(std::memory_order_relaxed);
-      const uint32_t entry = static_cast<uint32_t>(slot);
-      found = (slot >> 32 == hash >> 32) & (entry != 0) ? entry : found;
-    }
-    return found - 1;
+  // What the hash alone tells. Wrong with a probability of 2^-60 a key, and at the moment of a
+  // change.
+  Entry look(uint64_t hash) const {
+    const Bucket& home = buckets_[home_of(hash)];
+    const Entry entry = look_in(home, tag_of(hash));
+    if (entry.record != kAbsent || home.passed.load(std::memory_order_acquire) == 0) return entry;
+    return look_past(hash);
   }
 
   // Returns false when all of the buckets it may use are full.
-  // Requires: the record is not in the index under this hash.
+  // Requires: the record is below kRecordsMax and not in the index under this hash.
   bool insert(uint64_t hash, uint32_t record);
-  // Requires: it was inserted with this hash.
+  // The three below require that `record` was inserted with this hash.
   void erase(uint64_t hash, uint32_t record);
-  // Lets the entry of `record` name `successor` instead, in one store.
-  // Requires: `record` was inserted with this hash.
+  // Lets the entry name `successor` instead, in one store.
   void replace(uint64_t hash, uint32_t record, uint32_t successor);
-
-  static constexpr uint32_t kAbsent = ~uint32_t{0};
+  void set_whole(uint64_t hash, uint32_t record, bool whole);
 
  private:
-  std::atomic<uint64_t>* slot_of(uint64_t hash, uint32_t record, uint32_t* probes) const;
+  static constexpr uint32_t kWhole = uint32_t{1} << 31;
+
+  struct Place {
+    uint32_t bucket;
+    uint32_t slot;
+    uint32_t probes;  // buckets passed on the way
+  };
+
+  // Any number of buckets will do: the hash as a fraction of 2^32 falls on one (Lemire's range
+  // reduction).
+  uint32_t home_of(uint64_t hash) const {
+    return static_cast<uint32_t>((hash >> 32) * bucket_count_ >> 32);
+  }
+  uint32_t after(uint32_t bucket) const { return bucket + 1 == bucket_count_ ? 0 : bucket + 1; }
+
+  static uint64_t tag_of(uint64_t hash) { return hash | 1; }
+  static Entry entry_in(uint32_t word) { return {word & ~kWhole, (word & kWhole) != 0}; }
+
+  // Looks at all slots without a branch: which of them it is, no processor predicts.
+  static Entry look_in(const Bucket& bucket, uint64_t tag) {
+    uint32_t slot = Bucket::kSlots;
+    for (uint32_t at = Bucket::kSlots; at-- > 0;)
+      slot = bucket.tags[at].load(std::memory_order_acquire) == tag ? at : slot;
+    if (slot == Bucket::kSlots) return {};
+    const uint32_t word = bucket.entries[slot].load(std::memory_order_acquire);
+    // The slot may have got another key between the two loads.
+    return bucket.tags[slot].load(std::memory_order_relaxed) == tag ? entry_in(word) : Entry{};
+  }
+
+  Entry look_past(uint64_t hash) const;
+  Place place_of(uint64_t hash, uint32_t record) const;
+  uint32_t entry_at(const Place& place) const;
+  void set_entry(const Place& place, uint32_t word);
+  void set_tag(const Place& place, uint64_t tag);
+  void count_passes(uint32_t home, uint32_t probes, uint32_t change);
 
   Bucket* buckets_ = nullptr;
-  uint64_t mask_ = 0;
+  Bucket* mirror_ = nullptr;
+  uint32_t bucket_count_ = 0;
 };
 
 }  // namespace lmcd::ledger

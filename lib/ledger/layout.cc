@@ -1,7 +1,5 @@
 #include "lib/ledger/layout.h"
 
-#include <bit>
-
 #include "lib/base/bytes.h"
 #include "lib/ledger/index.h"
 
@@ -23,8 +21,8 @@ void lay_out(Shape& shape) {
 }
 
 uint32_t bucket_count_for(uint32_t records) {
-  // Seven slots a bucket, filled to at most six sevenths: overflow stays rare.
-  return std::bit_ceil(records / 6 + 1);
+  // Five slots a bucket, filled to at most seven tenths.
+  return records / 7 * 2 + 2;
 }
 
 }  // namespace lmcd::ledger

@@ -21,7 +21,7 @@
 namespace lmcd::ledger {
 
 inline constexpr uint64_t kMagic = 0x3130474c44434d4c;  // "LMCDLG01" read as a little-endian number
-inline constexpr uint32_t kLedgerVersion = 1;
+inline constexpr uint32_t kLedgerVersion = 2;
 inline constexpr uint32_t kNone = ~uint32_t{0};  // no record
 
 enum class State : uint8_t {
@@ -55,7 +55,7 @@ struct Shape {
   uint64_t record_offset;
   uint32_t space_capacity;
   uint32_t tenant_capacity;
-  uint32_t bucket_count;  // a power of two
+  uint32_t bucket_count;
   uint32_t record_capacity;
 };
 
@@ -88,32 +88,49 @@ struct TenantEntry {
 };
 static_assert(sizeof(TenantEntry) == 320);
 
-// A lookup reads the first cache line and no other.
+// What a record is a part of, in one word: namespace, rank and group, and whether its checksum is
+// known.
+struct Label {
+  uint32_t space = 0;  // index of a SpaceEntry
+  lmcd_part_t part = {};
+  bool has_crc = false;
+};
+
+constexpr uint32_t to_word(const Label& label) {
+  return (label.has_crc ? uint32_t{1} << 31 : 0) | label.space << 16 |
+         uint32_t{label.part.group} << 8 | label.part.rank;
+}
+constexpr Label to_label(uint32_t word) {
+  return {word >> 16 & 0x7fff,
+          {static_cast<uint16_t>(word & 0xff), static_cast<uint16_t>(word >> 8 & 0xff)},
+          word >> 31 != 0};
+}
+
+// The first cache line is all that an acquire reads. A lookup reads none, unless the index says
+// that the object is not whole.
 struct alignas(64) Record {
   std::atomic<uint64_t> word;
   lmcd_key_t key;
-  uint32_t space;                        // index of a SpaceEntry
-  std::atomic<uint32_t> next_part;       // the object's next record; the index names the first
-  std::atomic<uint32_t> hot_groups;      // of the first record: a bit per complete group
-  std::atomic<uint32_t> pending_groups;  // of the first record: a bit per group being written
-  uint64_t offset;                       // in the arena
-
+  uint64_t offset;  // in the arena
   uint32_t length;
   uint32_t crc32c;
-  uint32_t has_crc;
-  lmcd_part_t part;
-  uint32_t tenant;  // index of a TenantEntry
+  uint32_t label;                   // to_word(Label)
+  std::atomic<uint32_t> next_part;  // the object's next record; the index names the first
+
+  std::atomic<uint32_t> hot_groups;      // of the first record: a bit per complete group
+  std::atomic<uint32_t> pending_groups;  // of the first record: a bit per group being written
+  uint32_t tenant;                       // index of a TenantEntry
   uint32_t depth;
-  lmcd_key_t parent;  // zeros: a root
+  lmcd_key_t parent;       // zeros: a root
   uint64_t owner_session;  // the writer's session
   uint64_t owner_lease;    // and its lease
   uint32_t owner_slot;     // liveness byte of the writing process
   std::atomic<uint32_t> pinned;
   std::atomic<uint32_t> hits;
   std::atomic<uint32_t> forgotten;  // of the first record: 1 when only leases keep it
-  std::atomic<uint64_t> used_ms;  // CLOCK_MONOTONIC of the last use
+  std::atomic<uint64_t> used_ms;    // CLOCK_MONOTONIC of the last use
 };
-static_assert(sizeof(Record) == 192 && offsetof(Record, length) == 64);
+static_assert(sizeof(Record) == 192 && offsetof(Record, hot_groups) == 64);
 static_assert(std::atomic<uint64_t>::is_always_lock_free);
 
 // Where the parts of a ledger begin. `shape` has its capacities set; fills in the offsets and

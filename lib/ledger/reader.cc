@@ -10,6 +10,9 @@ namespace {
 
 // Keys worked on together, so that their cache misses overlap.
 constexpr std::size_t kWave = 32;
+// How far a lookup's prefetches run ahead; a power of two.
+constexpr std::size_t kAhead = 32;
+constexpr uint32_t kGroupsMax = 16;
 // Records of one object: ranks times groups.
 constexpr uint32_t kPartsMax = 256 * 16;
 
@@ -24,8 +27,6 @@ const T* at(const Header* header, uint64_t offset) {
   return reinterpret_cast<const T*>(reinterpret_cast<const char*>(header) + offset);
 }
 
-bool same_part(lmcd_part_t a, lmcd_part_t b) { return a.rank == b.rank && a.group == b.group; }
-
 }  // namespace
 
 Result<Reader> Reader::open(const void* ledger, uint64_t bytes) {
@@ -37,7 +38,7 @@ Result<Reader> Reader::open(const void* ledger, uint64_t bytes) {
     return fault(LMCD_E_VERSION, "ledger: layout version %u, this library reads %u",
                  header->version, kLedgerVersion);
   }
-  if (header->ledger_bytes > bytes || !is_power_of_two(header->bucket_count) ||
+  if (header->ledger_bytes > bytes || header->bucket_count == 0 ||
       !inside(*header, header->space_offset, header->space_capacity, sizeof(SpaceEntry)) ||
       !inside(*header, header->tenant_offset, header->tenant_capacity, sizeof(TenantEntry)) ||
       !inside(*header, header->index_offset, header->bucket_count, sizeof(Bucket)) ||
@@ -74,69 +75,71 @@ uint64_t Reader::incarnation() const {
 uint32_t Reader::first_record(uint32_t space, const lmcd_key_t& key, uint64_t hash) const {
   return index_.find(hash, [&](uint32_t number) {
     const Record* candidate = record(number);
-    return candidate != nullptr && peek(candidate->space) == space &&
+    return candidate != nullptr && to_label(peek(candidate->label)).space == space &&
            peek_equal(candidate->key, key);
   });
 }
 
-bool Reader::read(const Record& at, uint32_t space, const lmcd_key_t& key,
-                  lmcd_presence_t& out) const {
-  const uint64_t word = at.word.load(std::memory_order_acquire);
-  const uint32_t hot = at.hot_groups.load(std::memory_order_relaxed);
-  const uint32_t pending = at.pending_groups.load(std::memory_order_relaxed);
-  const bool mine = peek(at.space) == space && peek_equal(at.key, key);
-  std::atomic_thread_fence(std::memory_order_acquire);
-  if (!mine) return false;
-  const State state = state_of(word);
-  // One that changed under us is a miss: an ordinary answer.
-  if (at.word.load(std::memory_order_relaxed) == word &&
-      (state == State::kHot || state == State::kReserved)) {
-    out = {hot, 0, pending & ~hot, static_cast<uint32_t>(&at - records_)};
+void Reader::lookup(uint32_t space, std::span<const lmcd_key_t> keys, lmcd_presence_t* out) const {
+  const SpaceEntry* meaning = this->space(space);
+  const uint32_t groups = meaning == nullptr ? 0 : std::min(peek(meaning->group_count), kGroupsMax);
+  const uint32_t all_groups = (uint32_t{1} << groups) - 1;
+  const std::size_t count = keys.size();
+  uint64_t hashes[kAhead];
+  for (std::size_t ahead = 0; ahead < count + kAhead; ++ahead) {
+    uint64_t& place = hashes[ahead % kAhead];
+    const uint64_t hash = place;
+    if (ahead < count) {
+      place = hash_of(space, keys[ahead]);
+      index_.prefetch(place);
+    }
+    if (ahead < kAhead) continue;
+    const std::size_t at = ahead - kAhead;
+    const Index::Entry entry = index_.look(hash);
+    out[at] = entry.whole ? lmcd_presence_t{all_groups, 0, 0, entry.record} : lmcd_presence_t{};
+    if (!entry.whole && entry.record != Index::kAbsent)
+      look_closely(space, keys[at], hash, out[at]);
   }
-  return true;
 }
 
-void Reader::lookup(uint32_t space, std::span<const lmcd_key_t> keys, lmcd_presence_t* out) const {
-  uint64_t hashes[kWave];
-  const Record* likely[kWave];
-  for (std::size_t start = 0; start < keys.size(); start += kWave) {
-    const std::size_t count = std::min(kWave, keys.size() - start);
-    for (std::size_t i = 0; i < count; ++i) {
-      hashes[i] = hash_key(keys[start + i], space, header_->hash_seed);
-      index_.prefetch(hashes[i]);
-    }
-    for (std::size_t i = 0; i < count; ++i) {
-      likely[i] = record(index_.likely(hashes[i]));
-      __builtin_prefetch(likely[i]);
-    }
-    for (std::size_t i = 0; i < count; ++i) {
-      const lmcd_key_t& key = keys[start + i];
-      out[start + i] = {};
-      if (likely[i] != nullptr && read(*likely[i], space, key, out[start + i])) continue;
-      const Record* first = record(first_record(space, key, hashes[i]));
-      if (first != nullptr) read(*first, space, key, out[start + i]);
-    }
+void Reader::look_closely(uint32_t space, const lmcd_key_t& key, uint64_t hash,
+                          lmcd_presence_t& out) const {
+  const uint32_t number = first_record(space, key, hash);
+  const Record* first = record(number);
+  if (first == nullptr) return;
+  const uint64_t word = first->word.load(std::memory_order_acquire);
+  const uint32_t hot = first->hot_groups.load(std::memory_order_relaxed);
+  const uint32_t pending = first->pending_groups.load(std::memory_order_relaxed);
+  const bool mine =
+      to_label(peek(first->label)).space == space && peek_equal(first->key, key);
+  std::atomic_thread_fence(std::memory_order_acquire);
+  const State state = state_of(word);
+  // One that changed under us is a miss: an ordinary answer.
+  if (mine && first->word.load(std::memory_order_relaxed) == word &&
+      (state == State::kHot || state == State::kReserved)) {
+    out = {hot, 0, pending & ~hot, number};
   }
 }
 
 void Reader::locate_part(uint32_t space, uint32_t first, const lmcd_key_t& key, lmcd_part_t part,
                          lmcd_grant_t& out) const {
+  const uint32_t wanted = to_word({space, part, false});
   uint32_t number = first;
   for (uint32_t step = 0; step < kPartsMax; ++step) {
     const Record* at = record(number);
     if (at == nullptr) return;
     const uint64_t word = at->word.load(std::memory_order_acquire);
-    const bool mine = same_part(peek(at->part), part) && peek(at->space) == space &&
-                      peek_equal(at->key, key);
+    const Label label = to_label(peek(at->label));
+    const bool mine =
+        to_word({label.space, label.part, false}) == wanted && peek_equal(at->key, key);
     const lmcd_extent_t extent{0, 0, peek(at->offset), peek(at->length)};
     const uint32_t crc32c = peek(at->crc32c);
-    const uint32_t has_crc = peek(at->has_crc);
     const uint32_t next = at->next_part.load(std::memory_order_acquire);
     std::atomic_thread_fence(std::memory_order_acquire);
     if (at->word.load(std::memory_order_relaxed) != word) return;
     if (mine) {
       if (state_of(word) == State::kHot) {
-        out = {LMCD_LEASED, number, word, incarnation(), extent, crc32c, has_crc};
+        out = {LMCD_LEASED, number, word, incarnation(), extent, crc32c, label.has_crc};
       } else if (state_of(word) == State::kReserved) {
         out.outcome = LMCD_PENDING;
       }
@@ -152,15 +155,11 @@ void Reader::locate(uint32_t space, std::span<const lmcd_key_t> keys,
   for (std::size_t start = 0; start < keys.size(); start += kWave) {
     const std::size_t count = std::min(kWave, keys.size() - start);
     for (std::size_t i = 0; i < count; ++i) {
-      hashes[i] = hash_key(keys[start + i], space, header_->hash_seed);
+      hashes[i] = hash_of(space, keys[start + i]);
       index_.prefetch(hashes[i]);
     }
-    for (std::size_t i = 0; i < count; ++i) {
-      if (const Record* likely = record(index_.likely(hashes[i]))) {
-        __builtin_prefetch(likely);
-        __builtin_prefetch(&likely->length);
-      }
-    }
+    for (std::size_t i = 0; i < count; ++i)
+      __builtin_prefetch(record(index_.look(hashes[i]).record));
     for (std::size_t i = 0; i < count; ++i) {
       const std::size_t item = start + i;
       out[item] = {};

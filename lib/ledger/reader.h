@@ -2,7 +2,8 @@
 //
 // Nothing read here is believed until the record's word has been read again unchanged. A bound
 // record number is checked before it is used, and a chain of parts is followed for a bounded
-// number of steps, so a ledger of random bytes yields misses, not harm. Any thread; no locks, no
+// number of steps, so a ledger of random bytes yields misses, not harm. A lookup believes the index
+// (lib/ledger/index.h): it is a hint, which an acquire puts to the test. Any thread; no locks, no
 // system calls.
 #pragma once
 
@@ -47,8 +48,12 @@ class Reader {
   }
 
  private:
-  // Reads what a record says of its object, if that has this key. Returns whether it has.
-  bool read(const Record& at, uint32_t space, const lmcd_key_t& key, lmcd_presence_t& out) const;
+  uint64_t hash_of(uint32_t space, const lmcd_key_t& key) const {
+    return hash_key(key, space, header_->hash_seed);
+  }
+  // The answer for an object that is not whole, which only its record can give.
+  void look_closely(uint32_t space, const lmcd_key_t& key, uint64_t hash,
+                    lmcd_presence_t& out) const;
   uint32_t first_record(uint32_t space, const lmcd_key_t& key, uint64_t hash) const;
   void locate_part(uint32_t space, uint32_t first, const lmcd_key_t& key, lmcd_part_t part,
                    lmcd_grant_t& out) const;

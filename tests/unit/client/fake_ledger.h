@@ -64,7 +64,7 @@ class FakeLedger {
                    uint32_t length) {
     ledger::Record& hot = record(number);
     hot.key = key;
-    hot.space = space;
+    hot.label = ledger::to_word({space, {}, false});
     hot.offset = offset;
     hot.length = length;
     hot.next_part = ledger::kNone;
