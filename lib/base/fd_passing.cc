@@ -54,7 +54,7 @@ Result<Passage> send_with_descriptors(int socket, std::span<const std::byte> byt
   }
 
   ssize_t sent;
-  do sent = sendmsg(socket, &message, MSG_NOSIGNAL);
+  do sent = sendmsg(socket, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
   while (sent < 0 && errno == EINTR);
   if (sent >= 0) return Passage{Passage::Outcome::kMoved, static_cast<std::size_t>(sent)};
   if (is_wait(errno)) return Passage{Passage::Outcome::kWouldBlock};
@@ -75,7 +75,7 @@ Result<Passage> receive_with_descriptors(int socket, std::span<std::byte> bytes,
   message.msg_controllen = sizeof control;
 
   ssize_t received;
-  do received = recvmsg(socket, &message, MSG_CMSG_CLOEXEC);
+  do received = recvmsg(socket, &message, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
   while (received < 0 && errno == EINTR);
   if (received < 0) {
     if (is_wait(errno)) return Passage{Passage::Outcome::kWouldBlock};

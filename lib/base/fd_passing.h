@@ -1,8 +1,8 @@
 // Bytes and descriptors over a Unix stream socket (SCM_RIGHTS), one system call each.
 //
 // Received descriptors are closed on exec from their first instant and owned from then on;
-// those beyond what the caller has room for are closed and counted. Any thread; one at a time
-// per socket.
+// those beyond what the caller has room for are closed and counted. Nothing waits, whether the
+// socket may or not. Any thread; one at a time per socket.
 #pragma once
 
 #include <array>

@@ -1,6 +1,7 @@
 #include "lib/base/supervisor.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -144,6 +145,10 @@ Status Supervisor::watchdog() {
 
 Status Supervisor::send(std::string_view message, const int* descriptor) {
   if (!socket_.valid()) return {};
+  // What is stored must arrive: a supervisor whose queue is full has a second to read it.
+  constexpr int kPatienceMs = 1000;
+  pollfd writable{socket_.get(), POLLOUT, 0};
+  ::poll(&writable, 1, kPatienceMs);
   LMCD_ASSIGN(const Passage sent,
               send_with_descriptors(socket_.get(), std::as_bytes(std::span(message)),
                                     {descriptor, descriptor ? std::size_t{1} : 0}));

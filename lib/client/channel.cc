@@ -1,6 +1,5 @@
 #include "lib/client/channel.h"
 
-#include <fcntl.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <sys/un.h>
@@ -32,11 +31,10 @@ Status connect_fault(const std::string& path, int error_number) {
   }
 }
 
-// Bounds a blocking connect(2).
-void bound_sending(int socket, Deadline deadline) {
-  const int ms = std::max(deadline.poll_ms(), 1);
+// Bounds what would block: connect(2) by SO_SNDTIMEO, recv(2) by SO_RCVTIMEO.
+void bound_waiting(int socket, int which, int ms) {
   const timeval bound{ms / 1000, ms % 1000 * 1000};
-  setsockopt(socket, SOL_SOCKET, SO_SNDTIMEO, &bound, sizeof bound);
+  setsockopt(socket, SOL_SOCKET, which, &bound, sizeof bound);
 }
 
 }  // namespace
@@ -52,7 +50,7 @@ Result<std::unique_ptr<Channel>> Channel::connect(const std::string& path, Deadl
 
   FileDescriptor socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
   if (!socket.valid()) return errno_fault(LMCD_E_IO, errno, "make a socket");
-  bound_sending(socket.get(), deadline);
+  bound_waiting(socket.get(), SO_SNDTIMEO, std::max(deadline.poll_ms(), 1));
   while (::connect(socket.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) != 0) {
     if (errno != EINTR) return connect_fault(path, errno);
     if (deadline.passed()) return fault(LMCD_E_TIMEOUT, "connect to %s: interrupted", path.c_str());
@@ -61,8 +59,7 @@ Result<std::unique_ptr<Channel>> Channel::connect(const std::string& path, Deadl
 }
 
 Channel::Channel(FileDescriptor socket) : socket_(std::move(socket)), inbox_(kInboxBytes / 8) {
-  const int flags = fcntl(socket_.get(), F_GETFL);
-  fcntl(socket_.get(), F_SETFL, flags | O_NONBLOCK);
+  bound_waiting(socket_.get(), SO_RCVTIMEO, kNapMs);
 }
 
 void Channel::drop_what_was_sent() {
@@ -124,9 +121,10 @@ std::span<std::byte> Channel::space_to_receive() {
   return {bytes + end_, inbox_.size() * 8 - end_};
 }
 
-Status Channel::receive() {
+Status Channel::receive(Wait wait) {
   const std::span<std::byte> space = space_to_receive();
-  const ssize_t count = recv(socket_.get(), space.data(), space.size(), 0);
+  const ssize_t count =
+      recv(socket_.get(), space.data(), space.size(), wait == Wait::kNap ? 0 : MSG_DONTWAIT);
   if (count > 0) {
     end_ += static_cast<std::size_t>(count);
     return {};

@@ -191,32 +191,41 @@ Status Session::await(Lock& lock, Deadline until, Done done) {
       --followers_;
       continue;
     }
-    poll_and_read(lock, until);
+    wait_and_read(lock, until);
     if (last && !done()) return fault(LMCD_E_TIMEOUT, "the daemon did not answer in time");
   }
   return {};
 }
 
-void Session::poll_and_read(Lock& lock, Deadline until) {
+// Waits for the daemon without the lock, in recv(2) where that is all there is to wait for and its
+// bound is near enough, else in poll(2). Requires: no thread is reading.
+void Session::wait_and_read(Lock& lock, Deadline until) {
   const std::shared_ptr<Channel> channel = channel_;
   const bool queued = channel->queued_bytes() > 0;
   pollfd polled{channel->descriptor(), static_cast<short>(queued ? POLLIN | POLLOUT : POLLIN), 0};
+  const int rest_ms = until.poll_ms();
+  Status read;
   channel->reading = true;
   lock.unlock();
-  const int count = poll(&polled, 1, until.poll_ms());
+  if (queued || rest_ms < Channel::kNapMs) {
+    if (poll(&polled, 1, rest_ms) <= 0) polled.revents = 0;
+  } else {
+    read = channel->receive(Channel::Wait::kNap);
+  }
   lock.lock();
   channel->reading = false;
-  if (count > 0 && channel == channel_) {
-    if (polled.revents & POLLOUT) flush();
-    if (channel == channel_ && (polled.revents & ~POLLOUT)) read_now();
-  }
+  if (channel == channel_ && (polled.revents & POLLOUT)) flush();
+  if (channel == channel_ && (polled.revents & ~POLLOUT))
+    read = channel->receive(Channel::Wait::kNot);
+  if (channel == channel_) take_what_came(std::move(read));
   if (followers_ > 0) changed_.notify_all();
 }
 
 // Requires: connected, and no thread is reading.
-void Session::read_now() {
+void Session::read_now() { take_what_came(channel_->receive(Channel::Wait::kNot)); }
+
+void Session::take_what_came(Status read) {
   const std::shared_ptr<Channel> channel = channel_;
-  Status read = channel->receive();
   if (read.ok()) read = take_frames(*channel);
   if (!read.ok() && channel == channel_) lose(read);
   if (followers_ > 0) changed_.notify_all();

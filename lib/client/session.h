@@ -182,8 +182,9 @@ class Session {
   void flush();
   template <typename Done>
   Status await(Lock& lock, Deadline until, Done done);
-  void poll_and_read(Lock& lock, Deadline until);
+  void wait_and_read(Lock& lock, Deadline until);
   void read_now();
+  void take_what_came(Status read);
   Status take_frames(Channel& channel);
   Status dispatch(const Frame& frame);
   Status last_word(const Frame& frame);

@@ -88,7 +88,12 @@ class Peer {
   void send_bytes(std::span<const std::byte> bytes, std::span<const int> descriptors = {}) {
     while (!bytes.empty()) {
       Result<Passage> sent = send_with_descriptors(socket_.get(), bytes, descriptors);
-      if (!sent.ok() || sent.value().outcome != Passage::Outcome::kMoved) return;
+      if (!sent.ok() || sent.value().outcome == Passage::Outcome::kClosed) return;
+      if (sent.value().outcome == Passage::Outcome::kWouldBlock) {
+        pollfd polled{socket_.get(), POLLOUT, 0};
+        if (poll(&polled, 1, kPatienceMs) != 1) return;
+        continue;
+      }
       bytes = bytes.subspan(sent.value().bytes);
       descriptors = {};
     }
