@@ -28,10 +28,9 @@ std::optional<ExtentId> Allocator::place(uint64_t length) {
   const uint32_t granules = static_cast<uint32_t>(wanted);
   const uint32_t node = find_hole(granules);
   if (node == kNone) return std::nullopt;
-  const uint32_t surplus = granules_of(node) - granules;
-  unfile_hole(node);
-  if (surplus > 0) file_hole(insert_after(node, nodes_[node].start + granules));
   high_water_ = std::max(high_water_, nodes_[node].start + granules);
+  if (granules_of(node) > granules) return cut_low(node, granules);
+  unfile_hole(node);
   return node;
 }
 
@@ -181,6 +180,24 @@ void Allocator::unfile_hole(uint32_t node) {
   nodes_[node].hole = kNone;
   free_granules_ -= granules_of(node);
   --hole_count_;
+}
+
+// Takes the low side of a hole, which stays filed where it is unless what is left belongs elsewhere.
+// Returns the node of the run that was cut off.
+// Requires: the hole is larger.
+uint32_t Allocator::cut_low(uint32_t hole, uint32_t granules) {
+  const uint32_t left = granules_of(hole) - granules;
+  const bool refile = class_of(left) != class_of(left + granules);
+  if (refile) unfile_hole(hole);
+  const uint32_t cut = take_node();
+  Node& rest = nodes_[hole];
+  nodes_[cut] = {rest.start, rest.prev, hole, kNone};
+  if (rest.prev != kNone) nodes_[rest.prev].next = cut;
+  rest.prev = cut;
+  rest.start += granules;
+  if (refile) file_hole(hole);
+  else free_granules_ -= granules;
+  return cut;
 }
 
 uint32_t Allocator::insert_after(uint32_t node, uint32_t start) {

@@ -90,6 +90,7 @@ class Allocator {
   void retire_node(uint32_t node);
   void file_hole(uint32_t node);
   void unfile_hole(uint32_t node);
+  uint32_t cut_low(uint32_t hole, uint32_t granules);
   uint32_t insert_after(uint32_t node, uint32_t start);
   void unlink(uint32_t node);
 

@@ -235,6 +235,8 @@ class Store {
   void report(EventKind kind, PartId id, uint64_t bytes);
 
   // store_write.cc: the end of a write
+  enum class Fetch { kPart, kBucket };
+  void fetch_to_commit(PartId id, Fetch what) const;
   void become_hot(PartId id, uint64_t now_ms);
   void quarantine(PartId id, const Writer& writer);
   void end_quarantine(PartId id);

@@ -20,6 +20,11 @@ bool same_key(const lmcd_key_t& a, const lmcd_key_t& b) {
   return std::memcmp(a.bytes, b.bytes, sizeof a.bytes) == 0;
 }
 
+// How far ahead of an item's turn what it needs is fetched into the processor's cache: its first
+// part kFar places before, what the first leads to kNear places.
+constexpr std::size_t kFar = 16;
+constexpr std::size_t kNear = kFar / 2;
+
 template <typename T>
 const T& nth(std::span<const T> values, std::size_t i) {
   return values.size() == 1 ? values[0] : values[i];
@@ -62,11 +67,6 @@ class Store::Batch {
   }
 
  private:
-  // A key is hashed so many places ahead of its turn, and its bucket fetched; its part, if the
-  // bucket names one, when half of the way is gone.
-  static constexpr std::size_t kFar = 16;
-  static constexpr std::size_t kNear = kFar / 2;
-
   uint64_t& hash_at(std::size_t i) { return hashes_[i % kFar]; }
 
   void hash_ahead(std::size_t i) {
@@ -244,8 +244,13 @@ Status Store::commit(SessionId session, uint64_t lease_id, std::span<const uint3
   std::size_t lost = 0;
   PartId below = kNoPart;  // the object committed last, one step further from the root
   // The last first: the policy hears of a prefix leaf first, so that its root is the youngest.
+  const auto item_at = [&](std::size_t k) -> LeaseItem& {
+    return lease->items[items.empty() ? k : items[k]];
+  };
   for (std::size_t k = count; k-- > 0;) {
-    LeaseItem& item = lease->items[items.empty() ? k : items[k]];
+    if (k >= kFar) fetch_to_commit(item_at(k - kFar).part, Fetch::kPart);
+    if (k >= kNear) fetch_to_commit(item_at(k - kNear).part, Fetch::kBucket);
+    LeaseItem& item = item_at(k);
     if (item.part == kNoPart) continue;
     const PartId id = item.part;
     const Part& part = parts_[id];
@@ -312,6 +317,13 @@ uint64_t Store::writer_stopped(SessionId lost, LivenessSlot slot,
     ++freed;
   }
   return freed;
+}
+
+void Store::fetch_to_commit(PartId id, Fetch what) const {
+  if (id == kNoPart) return;
+  if (what == Fetch::kBucket) return index_.prefetch_to_write(hash_of(parts_[id]));
+  __builtin_prefetch(&parts_[id], 1);
+  ledger_.prefetch_to_write(id);
 }
 
 // RESERVED becomes HOT: the bytes are readable from the store of the word on.
