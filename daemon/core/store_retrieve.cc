@@ -27,7 +27,8 @@ Status check_room(const SessionBook& book, std::size_t items) {
                (unsigned long long)kItemsPerSession);
 }
 
-// How far prefetches run ahead of the key whose turn it is.
+// How far ahead of a key's turn its bucket is fetched into the processor's cache, and what the
+// bucket names.
 constexpr std::size_t kFar = 16;
 constexpr std::size_t kNear = kFar / 2;
 
@@ -37,15 +38,15 @@ void Store::lookup(uint32_t space, std::span<const lmcd_key_t> keys, lmcd_presen
   metrics_.lookups_total += keys.size();
   const std::size_t count = keys.size();
   const Space* meaning = space < spaces_.size() ? &spaces_[space] : nullptr;
-  uint64_t hashes[kFar] = {};
-  for (std::size_t ahead = 0; ahead < count + kFar; ++ahead) {
-    const uint64_t hash = hashes[ahead % kFar];
-    if (ahead < count) {
-      hashes[ahead % kFar] = hash_of(space, keys[ahead]);
-      index_.prefetch(hashes[ahead % kFar]);
-    }
-    if (ahead < kFar) continue;
-    const std::size_t at = ahead - kFar;
+  uint64_t hashes[kFar];
+  const auto hash_ahead = [&](std::size_t at) {
+    hashes[at % kFar] = hash_of(space, keys[at]);
+    index_.prefetch(hashes[at % kFar]);
+  };
+  for (std::size_t at = 0; at < std::min(kFar, count); ++at) hash_ahead(at);
+  for (std::size_t at = 0; at < count; ++at) {
+    const uint64_t hash = hashes[at % kFar];
+    if (at + kFar < count) hash_ahead(at + kFar);
     const ledger::Index::Entry entry = index_.look(hash);
     out[at] = {};
     if (entry.whole && meaning != nullptr) out[at] = {meaning->all_groups(), 0, 0, entry.record};
@@ -87,16 +88,16 @@ Status Store::acquire(SessionId session, uint64_t lease_id, const AcquireRequest
   lease.lifetime = lifetime;
   const std::size_t count = request.keys.size();
   lease.items.reserve(count);
-  uint64_t hashes[kFar] = {};
-  for (std::size_t ahead = 0; ahead < count + kFar; ++ahead) {
-    const uint64_t hash = hashes[ahead % kFar];
-    if (ahead < count) {
-      hashes[ahead % kFar] = hash_of(request.space, request.keys[ahead]);
-      index_.prefetch(hashes[ahead % kFar]);
-    }
-    if (ahead >= kNear && ahead - kNear < count) fetch_to_read(hashes[(ahead - kNear) % kFar]);
-    if (ahead < kFar) continue;
-    const std::size_t at = ahead - kFar;
+  uint64_t hashes[kFar];
+  const auto hash_ahead = [&](std::size_t at) {
+    hashes[at % kFar] = hash_of(request.space, request.keys[at]);
+    index_.prefetch(hashes[at % kFar]);
+  };
+  for (std::size_t at = 0; at < std::min(kFar, count); ++at) hash_ahead(at);
+  for (std::size_t at = 0; at < count; ++at) {
+    const uint64_t hash = hashes[at % kFar];
+    if (at + kFar < count) hash_ahead(at + kFar);
+    if (at + kNear < count) fetch_to_read(hashes[(at + kNear) % kFar]);
     grants[at] = {};
     grants[at].outcome = LMCD_ABSENT;
     const lmcd_part_t part = request.parts.size() == 1 ? request.parts[0] : request.parts[at];

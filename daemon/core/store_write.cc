@@ -51,12 +51,11 @@ class Store::Batch {
                             store_.hash_of(request_.space, parent_key_));
     }
     depth_ = request_.depth;
-    for (std::size_t ahead = 0; ahead < count + kFar; ++ahead) {
-      hash_ = hash_at(ahead);  // of the key whose turn it is; the newcomer takes its place
-      if (ahead < count) hash_ahead(ahead);
-      if (ahead >= kNear && ahead - kNear < count) fetch_ahead(ahead - kNear);
-      if (ahead < kFar) continue;
-      const std::size_t i = ahead - kFar;
+    for (std::size_t i = 0; i < std::min(kFar, count); ++i) hash_ahead(i);
+    for (std::size_t i = 0; i < count; ++i) {
+      hash_ = hashes_[i % kFar];
+      if (i + kFar < count) hash_ahead(i + kFar);
+      if (i + kNear < count) fetch_ahead(i + kNear);
       step_to(i);
       grants[i] = {};
       grants[i].outcome = end_ != LMCD_NONE ? end_ : reserve(i, grants[i]);
@@ -67,15 +66,13 @@ class Store::Batch {
   }
 
  private:
-  uint64_t& hash_at(std::size_t i) { return hashes_[i % kFar]; }
-
   void hash_ahead(std::size_t i) {
-    hash_at(i) = store_.hash_of(request_.space, request_.keys[i]);
-    store_.index_.prefetch_to_write(hash_at(i));
+    hashes_[i % kFar] = store_.hash_of(request_.space, request_.keys[i]);
+    store_.index_.prefetch_to_write(hashes_[i % kFar]);
   }
 
   void fetch_ahead(std::size_t i) {
-    const PartId known = store_.index_.look(hash_at(i)).record;
+    const PartId known = store_.index_.look(hashes_[i % kFar]).record;
     if (known < store_.record_high_) __builtin_prefetch(&store_.parts_[known], 1);
   }
 

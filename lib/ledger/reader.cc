@@ -86,15 +86,14 @@ void Reader::lookup(uint32_t space, std::span<const lmcd_key_t> keys, lmcd_prese
   const uint32_t all_groups = (uint32_t{1} << groups) - 1;
   const std::size_t count = keys.size();
   uint64_t hashes[kAhead];
-  for (std::size_t ahead = 0; ahead < count + kAhead; ++ahead) {
-    uint64_t& place = hashes[ahead % kAhead];
-    const uint64_t hash = place;
-    if (ahead < count) {
-      place = hash_of(space, keys[ahead]);
-      index_.prefetch(place);
-    }
-    if (ahead < kAhead) continue;
-    const std::size_t at = ahead - kAhead;
+  const auto hash_ahead = [&](std::size_t at) {
+    hashes[at % kAhead] = hash_of(space, keys[at]);
+    index_.prefetch(hashes[at % kAhead]);
+  };
+  for (std::size_t at = 0; at < std::min(kAhead, count); ++at) hash_ahead(at);
+  for (std::size_t at = 0; at < count; ++at) {
+    const uint64_t hash = hashes[at % kAhead];
+    if (at + kAhead < count) hash_ahead(at + kAhead);
     const Index::Entry entry = index_.look(hash);
     out[at] = entry.whole ? lmcd_presence_t{all_groups, 0, 0, entry.record} : lmcd_presence_t{};
     if (!entry.whole && entry.record != Index::kAbsent)

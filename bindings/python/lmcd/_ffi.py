@@ -29,13 +29,28 @@ if TYPE_CHECKING:
     class Held:
         """A reference that the cycle collector does not see (native/held.c).
 
-        With an address and a length it exports these bytes as a writable buffer.
+        With an address and a length it exports these bytes as a writable buffer; an address
+        alone is that of a handle, for the C code beside it.
         """
 
         object: Any
 
         def __init__(self, object: Any, address: int = 0, length: int = 0) -> None: ...
         def __buffer__(self, flags: int) -> memoryview: ...
+
+    class PresenceArray:
+        """The answer of a lookup, one entry per key (native/presence.c)."""
+
+        space: Held
+
+        def __init__(self, space: Held, count: int) -> None: ...
+        def __len__(self) -> int: ...
+        def __buffer__(self, flags: int) -> memoryview: ...
+
+    def look_up(
+        kind: type[PresenceArray], session: Held | None, space: Held | None, keys: bytes
+    ) -> Any:
+        """Look keys up; None where lmcd_lookup has to say why not."""
 
 elif lib.lmcd_add_types(ffi.cast("void *", id(globals()))):
     raise MemoryError
@@ -65,7 +80,7 @@ def own(handle: Any, close: Callable[[Any], None]) -> Held:
 
     A call that takes `held.object` keeps it, so closing never races with another use.
     """
-    return Held(ffi.gc(handle, close))
+    return Held(ffi.gc(handle, close), int(ffi.cast("intptr_t", handle)))
 
 
 def text_of(name: str, value: str) -> bytes:
@@ -87,4 +102,15 @@ def library_version() -> str:
     return str(ffi.string(lib.lmcd_version()).decode())
 
 
-__all__ = ["Held", "check", "ffi", "lib", "library_version", "number_of", "own", "text_of"]
+__all__ = [
+    "Held",
+    "PresenceArray",
+    "check",
+    "ffi",
+    "lib",
+    "library_version",
+    "look_up",
+    "number_of",
+    "own",
+    "text_of",
+]

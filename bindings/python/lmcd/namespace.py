@@ -6,19 +6,15 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from lmcd._ffi import Held, check, ffi, lib, number_of, own, text_of
+from lmcd._ffi import Held, check, ffi, lib, look_up, number_of, own, text_of
 from lmcd.errors import InvalidArgument, Released
-from lmcd.keys import KEY_BYTES, KeyChain, Keys, fingerprint
+from lmcd.keys import KeyChain, Keys, fingerprint
 from lmcd.lease import ReadLease, WriteLease
 from lmcd.presence import Presence
 from lmcd.requests import Part, acquire_request, key_array, reserve_request
 
 if TYPE_CHECKING:
     from lmcd.session import Session
-
-# Memory that the library writes whole before it is read, without zeros first.
-_new = ffi.new_allocator(should_clear_after_alloc=False)
-_PRESENCE = ffi.typeof("lmcd_presence_t[]")
 
 
 @dataclass(frozen=True)
@@ -95,21 +91,27 @@ class Namespace:
 
     def lookup(self, keys: Iterable[bytes]) -> Presence:
         """Look keys up in the shared index: no message, and no side effect."""
-        # Written for speed: 16 keys cost about what it takes to say so in Python.
-        data = keys.data if type(keys) is Keys else Keys.join(keys).data
-        count = len(data) // KEY_BYTES
-        session, space = self._session.cdata, self.cdata
-        presence = Presence(_new(_PRESENCE, count), space)
-        if count and lib.lmcd_lookup_packed(session, space, data, count, presence.cdata):
-            check(lib.lmcd_lookup, session, space, key_array(keys), count, presence.cdata)
+        packed = keys if type(keys) is Keys else Keys.join(keys)
+        found = look_up(Presence, self._session.held, self._held, packed.data)
+        return found if found is not None else self._look_up_again(packed)
+
+    def _look_up_again(self, keys: Keys) -> Presence:
+        """Look keys up by the call that says why it cannot."""
+        array = key_array(keys)
+        session, presence = self._session.cdata, self._presence_of(len(array))
+        check(lib.lmcd_lookup, session, self.cdata, array, len(array), presence.cdata)
         return presence
+
+    def _presence_of(self, count: int) -> Presence:
+        if self._held is None:
+            raise Released("the namespace is closed")
+        return Presence(self._held, count)
 
     def lookup_daemon(self, keys: Iterable[bytes]) -> Presence:
         """Ask the daemon the same. Waits."""
         array = key_array(keys)
-        space = self.cdata
-        presence = Presence(_new(_PRESENCE, len(array)), space)
-        check(lib.lmcd_lookup_daemon, self._session.cdata, space, array, len(array), presence.cdata)
+        session, presence = self._session.cdata, self._presence_of(len(array))
+        check(lib.lmcd_lookup_daemon, session, self.cdata, array, len(array), presence.cdata)
         return presence
 
     def touch(self, keys: Iterable[bytes]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from lmcd._ffi import ffi, lib
+from lmcd._ffi import PresenceArray, ffi, lib
 
 if TYPE_CHECKING:
     import numpy as np
@@ -20,30 +20,28 @@ class KeyPresence(NamedTuple):
     pending: int
 
 
-class Presence(Sequence[KeyPresence]):
+class Presence(PresenceArray, Sequence[KeyPresence]):
     """The answer of a lookup, one entry per key, decoded where it is looked at."""
 
-    __slots__ = ("_space", "cdata")
+    __slots__ = ()
 
-    def __init__(self, cdata: Any, space: Any) -> None:
-        self.cdata = cdata
-        self._space = space
-
-    def __len__(self) -> int:
-        return len(self.cdata)
+    @property
+    def cdata(self) -> Any:
+        """The entries as the library has them, for the modules of this package."""
+        return ffi.from_buffer("lmcd_presence_t[]", self)
 
     def __getitem__(self, index: Any) -> Any:
         if isinstance(index, slice):
-            return [self[at] for at in range(*index.indices(len(self.cdata)))]
-        one = self.cdata[range(len(self.cdata))[index]]
+            return [self[at] for at in range(*index.indices(len(self)))]
+        one = self.cdata[range(len(self))[index]]
         return KeyPresence(one.hot, one.cold, one.pending)
 
     def __repr__(self) -> str:
-        return f"Presence({len(self.cdata)} keys, {self.usable_prefix()} usable from the start)"
+        return f"Presence({len(self)} keys, {self.usable_prefix()} usable from the start)"
 
     def usable_prefix(self) -> int:
         """Return how many of these chunks a prefix hit can use, by the groups' kinds."""
-        return int(lib.lmcd_usable_prefix(self._space, self.cdata, len(self.cdata)))
+        return int(lib.lmcd_usable_prefix(self.space.object, self.cdata, len(self)))
 
     def array(self) -> NDArray[np.void]:
         """View the answer as a structured array without a copy.
@@ -53,4 +51,4 @@ class Presence(Sequence[KeyPresence]):
         import numpy as np
 
         kind = np.dtype([(name, "<u4") for name in ("hot", "cold", "pending", "record")])
-        return np.frombuffer(ffi.buffer(self.cdata), dtype=kind)
+        return np.frombuffer(memoryview(self), dtype=kind)

@@ -78,15 +78,16 @@ class Session:
         options.name = c_name
         out = ffi.new("lmcd_session_t **")
         check(lib.lmcd_session_open, options, out)
-        # Closed by the last call that still uses it, so that none is pulled from under another.
-        self._held: Held | None = own(out[0], lib.lmcd_session_close)
+        # For the modules of this package; None once closed. The handle is closed by the last call
+        # that still uses it, so that none is pulled from under another.
+        self.held: Held | None = own(out[0], lib.lmcd_session_close)
         self._mapping: Mapping | None = None
         self._children: weakref.WeakSet[_Closable] = weakref.WeakSet()
 
     @property
     def cdata(self) -> Any:
         """The C handle, for the modules of this package."""
-        held = self._held
+        held = self.held
         if held is None:
             raise Released("the session is closed")
         return held.object
@@ -94,14 +95,14 @@ class Session:
     @property
     def closed(self) -> bool:
         """Whether close() was called."""
-        return self._held is None
+        return self.held is None
 
     def close(self) -> None:
         """End the session and its leases. Does nothing again."""
         for child in list(self._children):
             child.close()
         self._mapping = None
-        self._held = None
+        self.held = None
 
     def __enter__(self) -> Self:
         return self

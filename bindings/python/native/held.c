@@ -7,6 +7,7 @@
  * after every finalizer. So what is held must not lead back to who holds it.
  *
  *   Held(object)                    object
+ *   Held(object, address)           and, for the C code of the bindings, the handle that it is
  *   Held(object, address, length)   and exports these bytes as a writable buffer
  */
 #include <stddef.h>
@@ -42,7 +43,7 @@ static void lmcd_held_dealloc(PyObject *self) {
 
 static int lmcd_held_get_buffer(PyObject *self, Py_buffer *view, int flags) {
   lmcd_held *held = (lmcd_held *)self;
-  if (held->address == NULL) {
+  if (held->length == 0) {
     PyErr_SetString(PyExc_BufferError, "holds no memory");
     return -1;
   }
@@ -67,15 +68,3 @@ static PyTypeObject lmcd_held_type = {
     .tp_members = lmcd_held_members,
     .tp_new = lmcd_held_new,
 };
-
-/* Puts the types into the dictionary of a module, given by its address as lmcd_tokens_of_list is
- * given a list. Returns 0, or -1 when there is no memory. */
-static int32_t lmcd_add_types(void *module_dictionary) {
-  PyGILState_STATE gil = PyGILState_Ensure();
-  int failed = PyType_Ready(&lmcd_held_type) != 0 ||
-               PyDict_SetItemString((PyObject *)module_dictionary, "Held",
-                                    (PyObject *)&lmcd_held_type) != 0;
-  if (failed) PyErr_Clear();
-  PyGILState_Release(gil);
-  return failed ? -1 : 0;
-}
