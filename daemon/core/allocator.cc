@@ -54,6 +54,7 @@ void Allocator::free(ExtentId id) {
 void Allocator::adopt(std::span<const Occupied> occupied, ExtentId* ids) {
   assert(free_granules_ == granules_ && hole_count_ <= 1);
   if (occupied.empty()) return;
+  nodes_.expect(occupied.size());
   uint32_t last = 0;  // the node that holds what is left
   unfile_hole(last);
   uint32_t free_from = 0;

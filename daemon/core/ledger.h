@@ -11,6 +11,7 @@
 #include <string_view>
 
 #include "include/lmcd.h"
+#include "lib/base/prefetch.h"
 #include "lib/base/status.h"
 #include "lib/ledger/index.h"
 #include "lib/ledger/layout.h"
@@ -68,7 +69,7 @@ class Ledger {
   void prefetch_to_write(uint32_t number) const {
     const char* record = reinterpret_cast<const char*>(&records_[number]);
     for (std::size_t at = 0; at < sizeof(ledger::Record); at += 64)
-      __builtin_prefetch(record + at, 1);
+      lmcd::prefetch_to_write(record + at);
   }
   // Writes who the record is, an object of its own with its one part being written, then publishes
   // `word`.
@@ -77,6 +78,8 @@ class Ledger {
   void set_word(uint32_t number, uint64_t word) {
     records_[number].word.store(word, std::memory_order_release);
   }
+  // Tells which groups of an object are complete, and which are being written.
+  void set_groups(uint32_t number, uint32_t hot, uint32_t pending);
   // Adds the payload's checksum.
   // Requires: the word says RESERVED.
   void set_checksum(uint32_t number, uint32_t crc32c);

@@ -5,6 +5,7 @@
 #include <cstring>
 #include <utility>
 
+#include "lib/base/prefetch.h"
 #include "lib/base/sync_point.h"
 #include "lib/ledger/racy.h"
 
@@ -118,7 +119,7 @@ PartId Store::take_record() {
   // The next one to be taken is soon wanted.
   const PartId next = spare_records_ != kNoPart ? spare_records_ : record_high_;
   if (next < parts_.size()) {
-    __builtin_prefetch(&parts_[next], 1);
+    prefetch_to_write(&parts_[next]);
     ledger_.prefetch_to_write(next);
   }
   return id;
@@ -267,8 +268,7 @@ void Store::refresh_groups(PartId first) {
     if (committed[group] >= space.rank_count) hot |= 1u << group;
   }
   const uint32_t before = std::exchange(parts_[first].hot_groups, static_cast<uint16_t>(hot));
-  ledger_.record(first).pending_groups.store(pending, std::memory_order_relaxed);
-  ledger_.record(first).hot_groups.store(hot, std::memory_order_release);
+  ledger_.set_groups(first, hot, pending);
   const bool whole = hot == space.all_groups();
   if (whole != (before == space.all_groups()))
     index_.set_whole(hash_of(parts_[first]), first, whole);

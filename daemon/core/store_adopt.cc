@@ -8,6 +8,7 @@
 #include <cstring>
 
 #include "daemon/core/store.h"
+#include "lib/base/prefetch.h"
 #include "lib/base/sync_point.h"
 #include "lib/ledger/racy.h"
 
@@ -29,7 +30,7 @@ class Store::Adoption {
     LMCD_SYNC_POINT("adopt.after_clear");
     collect_extents();
     LMCD_TRY(book_extents());
-    for (const Claim& claim : claims_) adopt_part(claim.id);
+    adopt_parts();
     LMCD_SYNC_POINT("adopt.after_parts");
     spare_the_rest();
     link_families();
@@ -76,6 +77,10 @@ class Store::Adoption {
   void collect_extents() {
     const ledger::Header& header = store_.ledger_.header();
     store_.record_high_ = std::min(header.record_high.load(), header.record_capacity);
+    store_.parts_.expect(store_.record_high_);
+    if (store_.record_high_ > header.record_capacity / 2)
+      store_.index_memory_.expect(uint64_t{header.bucket_count} * sizeof(ledger::Bucket));
+    claims_.reserve(store_.record_high_);
     for (PartId id = 0; id < store_.record_high_; ++id) {
       const ledger::Record& record = store_.ledger_.record(id);
       const uint64_t word = record.word.load(std::memory_order_acquire);
@@ -108,8 +113,9 @@ class Store::Adoption {
   // No extent may have two owners. Of two hot ones neither is believed; next to one that may
   // still be written to, a hot one goes.
   Status book_extents() {
-    std::sort(claims_.begin(), claims_.end(),
-              [](const Claim& a, const Claim& b) { return a.offset < b.offset; });
+    const auto lower = [](const Claim& a, const Claim& b) { return a.offset < b.offset; };
+    if (!std::is_sorted(claims_.begin(), claims_.end(), lower))
+      std::sort(claims_.begin(), claims_.end(), lower);
     Claim* widest = nullptr;
     for (Claim& claim : claims_) {
       if (widest != nullptr &&
@@ -141,6 +147,30 @@ class Store::Adoption {
 
   uint64_t end_of(const Claim& claim) const {
     return claim.offset + store_.allocator_->footprint(claim.length);
+  }
+
+  void adopt_parts() {
+    objects_.reserve(claims_.size());
+    for (std::size_t i = 0; i < claims_.size(); ++i) {
+      if (i + 2 * kFar < claims_.size()) fetch_record(claims_[i + 2 * kFar].id);
+      if (i + kFar < claims_.size()) fetch_bucket(claims_[i + kFar].id);
+      adopt_part(claims_[i].id);
+    }
+  }
+
+  void fetch_record(PartId id) const {
+    const ledger::Record& record = store_.ledger_.record(id);
+    prefetch(&record.word);
+    prefetch(&record.depth);
+    prefetch(&record.used_ms);
+    prefetch_to_write(&store_.parts_[id].key);
+    prefetch_to_write(&store_.parts_[id].depth);
+  }
+
+  void fetch_bucket(PartId id) const {
+    const ledger::Record& record = store_.ledger_.record(id);
+    store_.index_.prefetch_to_write(
+        store_.hash_of(ledger::to_label(record.label).space, peek(record.key)));
   }
 
   void adopt_part(PartId id) {
@@ -192,7 +222,11 @@ class Store::Adoption {
     const PartId first = store_.find(part.space, part.key, hash);
     if (first != kNoPart && store_.find_part(first, part.part) != kNoPart) return false;
     if (!store_.join_object(id, first, hash)) return false;
-    if (first == kNoPart) objects_.push_back(id);
+    if (first != kNoPart) return true;
+    const ledger::Record& record = store_.ledger_.record(id);
+    part.pinned = record.pinned.load() == 1;
+    objects_.push_back({record.used_ms.load(), part.depth, id});
+    if (space.rank_count * space.groups.size() == 1) store_.refresh_groups(id);
     return true;
   }
 
@@ -206,56 +240,66 @@ class Store::Adoption {
   }
 
   void link_families() {
-    const lmcd_key_t none{};
-    for (PartId object : objects_) {
-      const lmcd_key_t parent = peek(store_.ledger_.record(object).parent);
-      PartId found = kNoPart;
-      if (std::memcmp(&parent, &none, sizeof none) != 0) {
-        const uint32_t space = store_.parts_[object].space;
-        found = store_.find(space, parent, store_.hash_of(space, parent));
+    for (std::size_t i = 0; i < objects_.size(); ++i) {
+      if (i + kFar < objects_.size()) {
+        const PartId ahead = objects_[i + kFar].id;
+        store_.index_.prefetch(store_.hash_of(store_.parts_[ahead].space, parent_of(ahead)));
       }
-      // An object cannot stand on itself, nor below its own depth: no circles.
-      if (found != kNoPart && store_.parts_[found].depth >= store_.parts_[object].depth)
-        found = kNoPart;
-      store_.link_family(object, found);
+      store_.link_family(objects_[i].id, find_parent(objects_[i].id));
     }
+  }
+
+  lmcd_key_t parent_of(PartId object) const { return peek(store_.ledger_.record(object).parent); }
+
+  PartId find_parent(PartId object) const {
+    constexpr lmcd_key_t kRoot{};
+    const lmcd_key_t parent = parent_of(object);
+    if (std::memcmp(&parent, &kRoot, sizeof kRoot) == 0) return kNoPart;
+    const uint32_t space = store_.parts_[object].space;
+    const PartId found = store_.find(space, parent, store_.hash_of(space, parent));
+    // An object cannot stand on itself, nor below its own depth: no circles.
+    if (found != kNoPart && store_.parts_[found].depth >= store_.parts_[object].depth)
+      return kNoPart;
+    return found;
   }
 
   // In the order of their last use, a prefix leaf first.
   void inform_policy() {
-    struct Use {
-      uint64_t used_ms;
-      uint32_t depth;
-      PartId object;
-    };
-    std::vector<Use> uses;
-    uses.reserve(objects_.size());
-    for (PartId object : objects_) {
-      uses.push_back({store_.ledger_.record(object).used_ms.load(), store_.parts_[object].depth,
-                      object});
-    }
-    std::sort(uses.begin(), uses.end(), [](const Use& a, const Use& b) {
+    std::sort(objects_.begin(), objects_.end(), [](const Object& a, const Object& b) {
       return a.used_ms != b.used_ms ? a.used_ms < b.used_ms : a.depth > b.depth;
     });
-    for (const Use& use : uses) {
-      Part& part = store_.parts_[use.object];
-      ledger::Record& record = store_.ledger_.record(use.object);
-      store_.refresh_groups(use.object);
-      part.known = 1;
-      store_.policy_.insert({use.object, store_.hash_of(part), store_.hot_bytes_of(use.object),
-                             part.tenant, part.parent, part.depth});
-      part.pinned = record.pinned.load() == 1;
-      if (!part.pinned) continue;
-      store_.policy_.withhold(use.object);
-      ++store_.metrics_.pinned_objects;
+    for (std::size_t i = 0; i < objects_.size(); ++i) {
+      if (i + kFar < objects_.size()) prefetch_to_write(&store_.parts_[objects_[i + kFar].id]);
+      inform_of(objects_[i].id);
     }
     store_.metrics_.objects = found_.objects = objects_.size();
   }
 
+  void inform_of(PartId object) {
+    Part& part = store_.parts_[object];
+    if (part.hot_groups == 0) store_.refresh_groups(object);
+    part.known = 1;
+    store_.policy_.insert({object, store_.hash_of(part), store_.hot_bytes_of(object), part.tenant,
+                           part.parent, part.depth});
+    if (!part.pinned) return;
+    store_.policy_.withhold(object);
+    ++store_.metrics_.pinned_objects;
+  }
+
+  // An object, and what orders it among the others.
+  struct Object {
+    uint64_t used_ms;
+    uint32_t depth;
+    PartId id;
+  };
+
+  // How far ahead of its turn a record's bucket is fetched into the processor's cache.
+  static constexpr std::size_t kFar = 16;
+
   Store& store_;
   Adopted& found_;
   std::vector<Claim> claims_;
-  std::vector<PartId> objects_;
+  std::vector<Object> objects_;
 };
 
 Result<std::unique_ptr<Store>> Store::adopt(Ledger ledger, const StoreOptions& options,

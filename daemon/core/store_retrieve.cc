@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "daemon/core/store.h"
+#include "lib/base/prefetch.h"
 
 namespace lmcd::core {
 
@@ -70,9 +71,9 @@ lmcd_presence_t Store::presence_of(uint32_t space, const lmcd_key_t& key, uint64
 void Store::fetch_to_read(uint64_t hash) const {
   const PartId id = index_.look(hash).record;
   if (id >= record_high_) return;
-  __builtin_prefetch(&parts_[id], 1);
-  __builtin_prefetch(&ledger_.record(id).word);
-  __builtin_prefetch(&ledger_.record(id).hits, 1);
+  prefetch_to_write(&parts_[id]);
+  prefetch(&ledger_.record(id).word);
+  prefetch_to_write(&ledger_.record(id).hits);
 }
 
 Status Store::acquire(SessionId session, uint64_t lease_id, const AcquireRequest& request,

@@ -6,6 +6,7 @@
 #include <unordered_set>
 
 #include "daemon/core/store.h"
+#include "lib/base/prefetch.h"
 #include "lib/base/sync_point.h"
 
 namespace lmcd::core {
@@ -73,7 +74,7 @@ class Store::Batch {
 
   void fetch_ahead(std::size_t i) {
     const PartId known = store_.index_.look(hashes_[i % kFar]).record;
-    if (known < store_.record_high_) __builtin_prefetch(&store_.parts_[known], 1);
+    if (known < store_.record_high_) prefetch_to_write(&store_.parts_[known]);
   }
 
   // Makes key i the present one: unless it is the same again, the one before is its parent.
@@ -319,7 +320,7 @@ uint64_t Store::writer_stopped(SessionId lost, LivenessSlot slot,
 void Store::fetch_to_commit(PartId id, Fetch what) const {
   if (id == kNoPart) return;
   if (what == Fetch::kBucket) return index_.prefetch_to_write(hash_of(parts_[id]));
-  __builtin_prefetch(&parts_[id], 1);
+  prefetch_to_write(&parts_[id]);
   ledger_.prefetch_to_write(id);
 }
 

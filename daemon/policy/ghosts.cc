@@ -32,6 +32,7 @@ void Ghosts::remember(uint64_t key_hash, uint64_t bytes) {
 }
 
 std::optional<uint64_t> Ghosts::recall(uint64_t key_hash) {
+  if (count_ == 0) return std::nullopt;
   auto fingerprint = static_cast<uint32_t>(key_hash);
   for (uint32_t index = bucket_of(fingerprint); index != 0; index = entries_[index].next) {
     if (entries_[index].fingerprint != fingerprint) continue;

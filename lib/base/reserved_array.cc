@@ -2,6 +2,7 @@
 
 #include <sys/mman.h>
 
+#include <algorithm>
 #include <cerrno>
 
 namespace lmcd {
@@ -20,6 +21,12 @@ Result<Reservation> Reservation::make(uint64_t length) {
   // Refused by kernels built without huge pages, where there is nothing to refuse.
   madvise(address, length, MADV_NOHUGEPAGE);
   return Reservation(address, length);
+}
+
+void Reservation::expect(uint64_t length) {
+  constexpr uint64_t kHugePage = 2 * kMiB;
+  if (length < kHugePage) return;
+  madvise(address_, std::min(round_up(length, kHugePage), length_), MADV_HUGEPAGE);
 }
 
 }  // namespace lmcd

@@ -5,8 +5,8 @@
 // to grow, and an idle daemon stays small. Elements begin as zero bytes; T must be content
 // with that.
 //
-// Pages stay 4 KiB ones: where transparent huge pages are always on, each barely used array
-// would otherwise hold 2 MiB. Owned by one thread, like a vector.
+// Pages stay 4 KiB ones until much is expected: where transparent huge pages are always on, each
+// barely used array would otherwise hold 2 MiB. Owned by one thread, like a vector.
 #pragma once
 
 #include <cassert>
@@ -38,6 +38,9 @@ class Reservation {
   static Result<Reservation> make(uint64_t length);
 
   void* address() const { return address_; }
+  // The first `length` bytes are about to be written: has the kernel use huge pages, where it
+  // has them. Changes no byte.
+  void expect(uint64_t length);
 
  private:
   Reservation(void* address, uint64_t length) : address_(address), length_(length) {}
@@ -63,6 +66,8 @@ class ReservedArray {
   }
 
   uint64_t size() const { return size_; }
+  // The first `count` elements are about to be written (Reservation::expect).
+  void expect(uint64_t count) { memory_.expect(count * sizeof(T)); }
 
   T& operator[](uint64_t index) {
     assert(index < size_);

@@ -24,6 +24,7 @@
 #include <cstring>
 
 #include "include/lmcd.h"
+#include "lib/base/prefetch.h"
 
 namespace lmcd::ledger {
 
@@ -70,12 +71,12 @@ class Index {
   Index(Bucket* buckets, uint32_t bucket_count, Bucket* mirror = nullptr)
       : buckets_(buckets), mirror_(mirror), bucket_count_(bucket_count) {}
 
-  void prefetch(uint64_t hash) const { __builtin_prefetch(&buckets_[home_of(hash)]); }
+  void prefetch(uint64_t hash) const { lmcd::prefetch(&buckets_[home_of(hash)]); }
   // The same before an insert, the mirror included.
   void prefetch_to_write(uint64_t hash) const {
     const uint32_t home = home_of(hash);
-    __builtin_prefetch(&buckets_[home], 1);
-    if (mirror_ != nullptr) __builtin_prefetch(&mirror_[home], 1);
+    lmcd::prefetch_to_write(&buckets_[home]);
+    if (mirror_ != nullptr) lmcd::prefetch_to_write(&mirror_[home]);
   }
 
   // Calls same(record) for each record that may be it until one answers true.

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "lib/base/bytes.h"
+#include "lib/base/prefetch.h"
 #include "lib/ledger/racy.h"
 
 namespace lmcd::ledger {
@@ -158,7 +159,7 @@ void Reader::locate(uint32_t space, std::span<const lmcd_key_t> keys,
       index_.prefetch(hashes[i]);
     }
     for (std::size_t i = 0; i < count; ++i)
-      __builtin_prefetch(record(index_.look(hashes[i]).record));
+      prefetch(record(index_.look(hashes[i]).record));
     for (std::size_t i = 0; i < count; ++i) {
       const std::size_t item = start + i;
       out[item] = {};
