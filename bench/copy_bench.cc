@@ -31,6 +31,7 @@ using copy::Page;
 constexpr std::size_t kExtentBytes = 32 * kMiB;
 constexpr std::size_t kExtents = 8;
 constexpr std::size_t kMemoryBytes = kExtents * kExtentBytes;
+constexpr std::size_t kPageBytes = 4096;
 constexpr int kRounds = 60;
 
 enum class Direction { kGather, kScatter };
@@ -39,12 +40,16 @@ struct Shape {
   const char* name;
   uint32_t run_bytes;
   std::optional<double> share_of_limit;  // to reach
+  uint32_t past_page = 0;                // where the engine's memory begins, from a page's start
 };
 
 constexpr Shape kShapes[] = {
     {"4 KiB", 4 * kKiB, {}},       {"16 KiB", 16 * kKiB, {}},  {"18 KiB", 18 * kKiB, {}},
     {"32 KiB", 32 * kKiB, 0.90},   {"33001 bytes", 33001, {}}, {"128 KiB", 128 * kKiB, 0.94},
     {"512 KiB", 512 * kKiB, 0.94}, {"2 MiB", 2 * kMiB, 0.94},
+    // As malloc gives it to an array, and just before a page.
+    {"32 KiB, 16 past a page", 32 * kKiB, {}, 16},
+    {"32 KiB, 64 short of a page", 32 * kKiB, {}, 4096 - 64},
 };
 
 // The second thread of the limit: parked until asked, as those of a crew are.
@@ -89,15 +94,15 @@ class Partner {
 }
 
 std::byte* map_populated(int flags, int descriptor) {
-  void* address = mmap(nullptr, kMemoryBytes, PROT_READ | PROT_WRITE, flags, descriptor, 0);
+  void* address = mmap(nullptr, kMemoryBytes + kPageBytes, PROT_READ | PROT_WRITE, flags, descriptor, 0);
   if (address == MAP_FAILED) give_up("mmap");
-  std::memset(address, 1, kMemoryBytes);
+  std::memset(address, 1, kMemoryBytes + kPageBytes);
   return static_cast<std::byte*>(address);
 }
 
 std::byte* map_shared() {
   int descriptor = memfd_create("copy_bench", MFD_CLOEXEC);
-  if (descriptor < 0 || ftruncate(descriptor, kMemoryBytes) != 0) give_up("memfd");
+  if (descriptor < 0 || ftruncate(descriptor, kMemoryBytes + kPageBytes) != 0) give_up("memfd");
   std::byte* address = map_populated(MAP_SHARED, descriptor);
   close(descriptor);
   return address;
@@ -150,7 +155,7 @@ class Comparison {
     for (const ContiguousCopy& way : contiguous_copies()) add_contiguous(way);
     first_transfer_ = arms_.size();
     for (const Shape& shape : kShapes) {
-      engines_.push_back(std::make_unique<Engine>(engine, shape.run_bytes));
+      engines_.push_back(std::make_unique<Engine>(engine + shape.past_page, shape.run_bytes));
       for (bool checksum : {false, true})
         for (uint32_t threads : {1u, 2u}) add_transfer(*engines_.back(), threads, checksum);
     }

@@ -39,12 +39,13 @@ void Pass::add(const Fragment& fragment) {
     copy_alone(fragment);
     return;
   }
-  waiting_[waiting_count_++] = fragment;
-  if (waiting_count_ < 2 * lanes_) return;
-  std::span<const Fragment> waiting(waiting_);
-  copy_round(waiting.first(lanes_), waiting.subspan(lanes_, lanes_));
-  std::copy_n(waiting_.begin() + lanes_, lanes_, waiting_.begin());
-  waiting_count_ = lanes_;
+  Waiting& waiting = waiting_[goes_backward(lane_of(fragment))];
+  waiting.fragments[waiting.count++] = fragment;
+  if (waiting.count < 2 * lanes_) return;
+  std::span<const Fragment> all(waiting.fragments);
+  copy_round(all.first(lanes_), all.subspan(lanes_, lanes_));
+  std::copy_n(waiting.fragments.begin() + lanes_, lanes_, waiting.fragments.begin());
+  waiting.count = lanes_;
 }
 
 void Pass::finish() {
@@ -54,13 +55,15 @@ void Pass::finish() {
 }
 
 void Pass::drain() {
-  std::span<const Fragment> left(waiting_.data(), waiting_count_);
-  waiting_count_ = 0;
-  if (left.size() >= lanes_) {
-    copy_round(left.first(lanes_), left.subspan(lanes_));
-    left = left.subspan(lanes_);
+  for (Waiting& waiting : waiting_) {
+    std::span<const Fragment> left(waiting.fragments.data(), waiting.count);
+    waiting.count = 0;
+    if (left.size() >= lanes_) {
+      copy_round(left.first(lanes_), left.subspan(lanes_));
+      left = left.subspan(lanes_);
+    }
+    for (const Fragment& fragment : left) copy_alone(fragment);
   }
-  for (const Fragment& fragment : left) copy_alone(fragment);
 }
 
 Lane Pass::lane_of(const Fragment& fragment) const {
@@ -89,16 +92,31 @@ void Pass::copy_round(std::span<const Fragment> round, std::span<const Fragment>
     left[i] = round[i].bytes - head;
     shared = std::min(shared, round_down(left[i], kLineBytes));
   }
-  if (checksums())
-    kernel_.stream_checksummed(lanes.data(), shared, crcs.data());
-  else
+  if (!checksums())
     kernel_.stream(lanes.data(), lanes_, shared);
+  else if (goes_backward(lanes[0]))
+    stream_then_check(lanes, shared, crcs);
+  else
+    kernel_.stream_checksummed(lanes.data(), shared, crcs.data());
   for (std::size_t i = 0; i < round.size(); ++i) {
     crcs[i] = stream_one(advanced(lanes[i], shared), left[i] - shared, crcs[i]);
     if (!checksums()) continue;
     if (shift_.length() != round[i].bytes) shift_ = Crc32cShift(round[i].bytes);
     open_stretch(round[i]);
     stretch_crc_ = shift_(stretch_crc_) ^ crcs[i];
+  }
+}
+
+// For rounds that go backward: a step is streamed, then read again from the cache.
+void Pass::stream_then_check(std::array<Lane, kMaxLanes> lanes, std::size_t bytes,
+                             std::array<uint32_t, kMaxLanes>& crcs) {
+  for (std::size_t step; bytes > 0; bytes -= step) {
+    step = std::min(bytes, kCachedBytes);
+    kernel_.stream(lanes.data(), lanes_, step);
+    for (uint32_t lane = 0; lane < lanes_; ++lane) {
+      crcs[lane] = crc32c_extend(crcs[lane], lanes[lane].from, step);
+      lanes[lane] = advanced(lanes[lane], step);
+    }
   }
 }
 

@@ -2,7 +2,8 @@
 // works out their checksums while the bytes are in the cache.
 //
 // Fragments wait until there are enough for two rounds of the kernel's lanes, so that each round
-// knows what follows it. What is no whole line at the destination, the ends of a fragment, goes
+// knows what follows it; those that the kernel copies backward wait apart from the others. What is
+// no whole line at the destination, the ends of a fragment, goes
 // through memcpy.
 //
 // A stretch is what the pass has copied of one item without a gap. Its crc is moved to the item's
@@ -44,6 +45,8 @@ class Pass {
 
   void drain();
   void copy_round(std::span<const Fragment> round, std::span<const Fragment> following);
+  void stream_then_check(std::array<Lane, kMaxLanes> lanes, std::size_t bytes,
+                         std::array<uint32_t, kMaxLanes>& crcs);
   void copy_alone(const Fragment& fragment);
   // Both return `crc` extended over the bytes, or as it is when there are no checksums.
   uint32_t stream_one(Lane lane, std::size_t bytes, uint32_t crc);
@@ -58,8 +61,11 @@ class Pass {
   std::span<std::atomic<uint32_t>> sums_;
   const uint32_t lanes_;  // in a round
 
-  std::array<Fragment, 2 * kMaxLanes> waiting_;
-  std::size_t waiting_count_ = 0;
+  struct Waiting {
+    std::array<Fragment, 2 * kMaxLanes> fragments;
+    std::size_t count = 0;
+  };
+  std::array<Waiting, 2> waiting_;  // those that go forward, those that go backward
 
   uint32_t stretch_item_ = 0;
   uint32_t stretch_crc_ = 0;
