@@ -36,7 +36,9 @@ Result<std::vector<copy::Item>> make_items(Mapping& mapping, const lmcd_paged_co
                                            lmcd_outcome_t outcome) {
   const uint64_t frontier = mapping.frontier();
   std::vector<copy::Item> items;
+  std::vector<Populator::Range> ranges;
   items.reserve(given.count);
+  ranges.reserve(given.count);
   for (uint32_t i = 0; i < given.count; ++i) {
     const lmcd_grant_t& grant = given.grants[i];
     if (grant.outcome != outcome) {
@@ -54,8 +56,9 @@ Result<std::vector<copy::Item>> make_items(Mapping& mapping, const lmcd_paged_co
                       given.blocks_per_item};
     if (outcome == LMCD_LEASED && given.checksum != 0 && grant.has_crc != 0)
       item.expected_crc = grant.crc32c;
-    mapping.populator().populate({grant.extent.offset, grant.extent.length}, frontier);
+    ranges.push_back({grant.extent.offset, grant.extent.length});
   }
+  mapping.populator().populate_now(ranges, frontier);
   return items;
 }
 

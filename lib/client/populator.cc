@@ -20,6 +20,8 @@ constexpr int MADV_POPULATE_WRITE = 23;
 constexpr uint64_t kPage = 4 * kKiB;
 constexpr uint64_t kBackgroundStep = 16 * kMiB;  // between looks at the clock and at `stopping_`
 constexpr std::size_t kJobsMax = 65536;
+// From here on it pays to wake a thread for half of it.
+constexpr uint64_t kWorthSharing = 8 * kMiB;
 
 uint64_t thread_cpu_ns() {
   timespec now{};
@@ -87,13 +89,46 @@ void Populator::populate(Range range, uint64_t frontier) {
   }
 }
 
+void Populator::populate_now(std::span<const Range> ranges, uint64_t frontier) {
+  uint64_t steps = 0;
+  for (const Range& range : ranges) steps += steps_left(range);
+  if (steps * kStep >= kWorthSharing) share(ranges, steps - steps / 3, frontier);
+  for (const Range& range : ranges) populate(range, frontier);
+}
+
+// Whole steps of the range that nobody took.
+uint64_t Populator::steps_left(Range range) const {
+  const uint64_t end = std::min(range.offset + range.length, bytes_);
+  uint64_t left = 0;
+  for (uint64_t step = range.offset / kStep; (step + 1) * kStep <= end; ++step) left += !taken(step);
+  return left;
+}
+
+// Gives so many steps, the last ones, to the background thread.
+void Populator::share(std::span<const Range> ranges, uint64_t steps, uint64_t frontier) {
+  std::lock_guard lock(mutex_);
+  for (std::size_t i = ranges.size(); i-- > 0 && steps > 0 && jobs_.size() < kJobsMax;) {
+    Range rear = ranges[i];
+    const uint64_t length = std::min(rear.length, steps * kStep);
+    rear.offset += rear.length - length;
+    rear.length = length;
+    steps -= std::min(steps, steps_left(rear));
+    jobs_.push_front({rear, frontier, true});
+  }
+  static_cast<void>(begin_work());  // without a thread the caller maps it all
+}
+
 Status Populator::queue(std::span<const Range> ranges, uint64_t frontier) {
   std::lock_guard lock(mutex_);
   if (ranges.size() > kJobsMax - std::min(jobs_.size(), kJobsMax)) {
     return fault(LMCD_E_LIMIT, "populate: %zu extents wait already, at most %zu may", jobs_.size(),
                  kJobsMax);
   }
-  for (const Range& range : ranges) jobs_.push_back({range, frontier});
+  for (const Range& range : ranges) jobs_.push_back({range, frontier, false});
+  return begin_work();
+}
+
+Status Populator::begin_work() {
   if (working_ || jobs_.empty()) return {};
   if (thread_.joinable()) thread_.join();  // it has left its loop and is about to end
   try {
@@ -120,8 +155,8 @@ void Populator::work() {
     }
     lock.unlock();
     populate(job.range, job.frontier);
-    // Nobody waits for this: a second look makes sure of what a fault left out.
-    if (job.range.offset + job.range.length <= job.frontier)
+    // Where nobody waits a second look makes sure of what a fault left out.
+    if (!job.urgent && job.range.offset + job.range.length <= job.frontier)
       advise(job.range.offset, job.range.length, MADV_POPULATE_READ);
     const uint64_t now = thread_cpu_ns();
     cpu_ns_.fetch_add(now - accounted, std::memory_order_relaxed);
