@@ -44,9 +44,14 @@ struct Shape {
 };
 
 constexpr Shape kShapes[] = {
-    {"4 KiB", 4 * kKiB, {}},       {"16 KiB", 16 * kKiB, {}},  {"18 KiB", 18 * kKiB, {}},
-    {"32 KiB", 32 * kKiB, 0.90},   {"33001 bytes", 33001, {}}, {"128 KiB", 128 * kKiB, 0.94},
-    {"512 KiB", 512 * kKiB, 0.94}, {"2 MiB", 2 * kMiB, 0.94},
+    {"4 KiB", 4 * kKiB, {}},
+    {"16 KiB", 16 * kKiB, {}},
+    {"18 KiB", 18 * kKiB, {}},
+    {"32 KiB", 32 * kKiB, 0.90},
+    {"33001 bytes", 33001, {}},
+    {"128 KiB", 128 * kKiB, 0.94},
+    {"512 KiB", 512 * kKiB, 0.94},
+    {"2 MiB", 2 * kMiB, 0.94},
     // As malloc gives it to an array, and just before a page.
     {"32 KiB, 16 past a page", 32 * kKiB, {}, 16},
     {"32 KiB, 64 short of a page", 32 * kKiB, {}, 4096 - 64},
@@ -94,7 +99,8 @@ class Partner {
 }
 
 std::byte* map_populated(int flags, int descriptor) {
-  void* address = mmap(nullptr, kMemoryBytes + kPageBytes, PROT_READ | PROT_WRITE, flags, descriptor, 0);
+  void* address =
+      mmap(nullptr, kMemoryBytes + kPageBytes, PROT_READ | PROT_WRITE, flags, descriptor, 0);
   if (address == MAP_FAILED) give_up("mmap");
   std::memset(address, 1, kMemoryBytes + kPageBytes);
   return static_cast<std::byte*>(address);

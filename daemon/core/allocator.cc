@@ -183,7 +183,8 @@ void Allocator::unfile_hole(uint32_t node) {
   --hole_count_;
 }
 
-// Takes the low side of a hole, which stays filed where it is unless what is left belongs elsewhere.
+// Takes the low side of a hole, which stays filed where it is unless what is left belongs
+// elsewhere.
 // Returns the node of the run that was cut off.
 // Requires: the hole is larger.
 uint32_t Allocator::cut_low(uint32_t hole, uint32_t granules) {

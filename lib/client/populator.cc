@@ -100,7 +100,8 @@ void Populator::populate_now(std::span<const Range> ranges, uint64_t frontier) {
 uint64_t Populator::steps_left(Range range) const {
   const uint64_t end = std::min(range.offset + range.length, bytes_);
   uint64_t left = 0;
-  for (uint64_t step = range.offset / kStep; (step + 1) * kStep <= end; ++step) left += !taken(step);
+  for (uint64_t step = range.offset / kStep; (step + 1) * kStep <= end; ++step)
+    left += !taken(step);
   return left;
 }
 

@@ -82,8 +82,8 @@ void stream_lanes(const Lane* lanes, std::size_t bytes, uint32_t* crcs) {
   for (uint32_t lane = 0; lane < kLanes; ++lane) {
     to[lane] = lanes[lane].to;
     from[lane] = lanes[lane].from;
-    next[lane] = reinterpret_cast<uintptr_t>(lanes[lane].next) +
-                 (kWay == Way::kForward ? -seam : seam);
+    next[lane] =
+        reinterpret_cast<uintptr_t>(lanes[lane].next) + (kWay == Way::kForward ? -seam : seam);
     if constexpr (kChecksum) states[lane] = uint32_t{~crcs[lane]};
   }
   stream_lines<Vector, kLanes, kChecksum, kWay>(to, from, nullptr, 0, seam, bytes, states);
@@ -104,8 +104,10 @@ void stream_either_way(const Lane* lanes, std::size_t bytes) {
 
 template <class Vector, uint32_t kLanes>
 void stream(const Lane* lanes, uint32_t count, std::size_t bytes) {
-  if (count == kLanes) stream_either_way<Vector, kLanes>(lanes, bytes);
-  else stream_either_way<Vector, 1>(lanes, bytes);
+  if (count == kLanes)
+    stream_either_way<Vector, kLanes>(lanes, bytes);
+  else
+    stream_either_way<Vector, 1>(lanes, bytes);
 }
 
 #if defined(__SSE4_2__)

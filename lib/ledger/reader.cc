@@ -50,15 +50,14 @@ Result<Reader> Reader::open(const void* ledger, uint64_t bytes) {
   Reader reader;
   reader.header_ = header;
   reader.records_ = at<Record>(header, header->record_offset);
-  reader.index_ = Index(const_cast<Bucket*>(at<Bucket>(header, header->index_offset)),
-                        header->bucket_count);
+  reader.index_ =
+      Index(const_cast<Bucket*>(at<Bucket>(header, header->index_offset)), header->bucket_count);
   return reader;
 }
 
 const SpaceEntry* Reader::space(uint32_t number) const {
-  return number < header_->space_capacity
-             ? at<SpaceEntry>(header_, header_->space_offset) + number
-             : nullptr;
+  return number < header_->space_capacity ? at<SpaceEntry>(header_, header_->space_offset) + number
+                                          : nullptr;
 }
 
 const TenantEntry* Reader::tenant(uint32_t number) const {
@@ -110,8 +109,7 @@ void Reader::look_closely(uint32_t space, const lmcd_key_t& key, uint64_t hash,
   const uint64_t word = first->word.load(std::memory_order_acquire);
   const uint32_t hot = first->hot_groups.load(std::memory_order_relaxed);
   const uint32_t pending = first->pending_groups.load(std::memory_order_relaxed);
-  const bool mine =
-      to_label(peek(first->label)).space == space && peek_equal(first->key, key);
+  const bool mine = to_label(peek(first->label)).space == space && peek_equal(first->key, key);
   std::atomic_thread_fence(std::memory_order_acquire);
   const State state = state_of(word);
   // One that changed under us is a miss: an ordinary answer.
@@ -158,15 +156,13 @@ void Reader::locate(uint32_t space, std::span<const lmcd_key_t> keys,
       hashes[i] = hash_of(space, keys[start + i]);
       index_.prefetch(hashes[i]);
     }
-    for (std::size_t i = 0; i < count; ++i)
-      prefetch(record(index_.look(hashes[i]).record));
+    for (std::size_t i = 0; i < count; ++i) prefetch(record(index_.look(hashes[i]).record));
     for (std::size_t i = 0; i < count; ++i) {
       const std::size_t item = start + i;
       out[item] = {};
       out[item].outcome = LMCD_ABSENT;
       const lmcd_part_t part = parts.size() == 1 ? parts[0] : parts[item];
-      locate_part(space, first_record(space, keys[item], hashes[i]), keys[item], part,
-                  out[item]);
+      locate_part(space, first_record(space, keys[item], hashes[i]), keys[item], part, out[item]);
     }
   }
 }

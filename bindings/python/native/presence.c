@@ -1,6 +1,6 @@
-/* PresenceArray: the answer of a lookup, one entry per key, in the object itself; and look_up(), the
- * lookup that makes one. Sixteen keys are looked up in the time that Python takes for ten lines,
- * so all of it is one call.
+/* PresenceArray: the answer of a lookup, one entry per key, in the object itself; and look_up(),
+ * the lookup that makes one. Sixteen keys are looked up in the time that Python takes for ten
+ * lines, so all of it is one call.
  *
  *   PresenceArray(space, count)   zeros; exports its entries as a writable buffer
  *   look_up(type, session, space, keys)

@@ -2,11 +2,11 @@
 // its overflow counts return to zero, and a crafted crowd of keys is refused, not searched for.
 #include "lib/ledger/index.h"
 
+#include <gtest/gtest.h>
+
 #include <map>
 #include <random>
 #include <vector>
-
-#include <gtest/gtest.h>
 
 #include "lib/ledger/layout.h"
 
@@ -60,7 +60,8 @@ TEST_F(IndexTest, replace_lets_an_entry_name_another_record_as_whole_as_before) 
 
 TEST_F(IndexTest, the_hash_alone_tells_the_record_and_whether_it_is_whole) {
   const uint64_t far_bucket = uint64_t{200} << 56;  // another bucket than that of small numbers
-  for (uint32_t record = 0; record < 12; ++record) ASSERT_TRUE(index_.insert(10 + 2 * record, record));
+  for (uint32_t record = 0; record < 12; ++record)
+    ASSERT_TRUE(index_.insert(10 + 2 * record, record));
   index_.set_whole(10 + 2 * 7, 7, true);
   for (uint32_t record = 0; record < 12; ++record) {
     const Index::Entry entry = index_.look(10 + 2 * record);
@@ -83,8 +84,10 @@ TEST_F(IndexTest, a_mirror_has_each_change) {
     const uint64_t hash = random();
     ASSERT_TRUE(writer.insert(hash, record));
     writer.set_whole(hash, record, record % 3 == 0);
-    if (record % 2 == 0) writer.erase(hash, record);
-    else if (record % 5 == 0) writer.replace(hash, record, record + 5000);
+    if (record % 2 == 0)
+      writer.erase(hash, record);
+    else if (record % 5 == 0)
+      writer.replace(hash, record, record + 5000);
   }
   for (uint32_t bucket = 0; bucket < kBuckets; ++bucket) {
     EXPECT_EQ(shown[bucket].passed.load(), buckets_[bucket].passed.load());
@@ -105,7 +108,8 @@ TEST_F(IndexTest, it_takes_every_record_that_it_is_planned_for) {
   std::vector<Bucket> buckets(bucket_count_for(kRecords));
   Index index(buckets.data(), static_cast<uint32_t>(buckets.size()));
   std::mt19937_64 random(9);
-  for (uint32_t record = 0; record < kRecords; ++record) ASSERT_TRUE(index.insert(random(), record));
+  for (uint32_t record = 0; record < kRecords; ++record)
+    ASSERT_TRUE(index.insert(random(), record));
 }
 
 TEST_F(IndexTest, a_crowd_of_keys_with_one_hash_is_refused) {
