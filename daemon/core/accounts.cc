@@ -8,7 +8,7 @@ std::optional<TenantId> Accounts::intern(std::string_view salt) {
   if (auto known = find(salt)) return known;
   std::optional<TenantId> number = take_number();
   if (!number) return std::nullopt;
-  accounts_[*number] = {std::string(salt), 0, 0, false, true};
+  accounts_[*number] = {.salt = std::string(salt), .open = true};
   numbers_[std::string(salt)] = *number;
   ledger_.write_tenant(*number, salt);
   return number;
@@ -48,7 +48,7 @@ bool Accounts::remove_quota(std::string_view salt) {
 
 void Accounts::adopt(TenantId tenant, std::string_view salt) {
   if (accounts_.size() <= tenant) accounts_.resize(std::size_t{tenant} + 1);
-  accounts_[tenant] = {std::string(salt), 0, 0, false, true};
+  accounts_[tenant] = {.salt = std::string(salt), .open = true};
   numbers_[std::string(salt)] = tenant;
 }
 

@@ -25,6 +25,7 @@ class Accounts {
     std::string salt;
     uint64_t used_bytes = 0;
     uint64_t limit_bytes = 0;
+    uint64_t evictable_bytes = 0;  // of the bytes used, those that an eviction may give back
     bool limited = false;
     bool open = false;
 
@@ -45,6 +46,12 @@ class Accounts {
 
   void charge(TenantId tenant, uint64_t bytes) { accounts_[tenant].used_bytes += bytes; }
   void discharge(TenantId tenant, uint64_t bytes) { accounts_[tenant].used_bytes -= bytes; }
+  void count_evictable(TenantId tenant, uint64_t bytes) {
+    accounts_[tenant].evictable_bytes += bytes;
+  }
+  void discount_evictable(TenantId tenant, uint64_t bytes) {
+    accounts_[tenant].evictable_bytes -= bytes;
+  }
   // Whether `bytes` more would break the tenant's quota.
   bool exceeds(TenantId tenant, uint64_t bytes) const;
   // Without a quota a tenant may use what there is, or, with `quota_required`, nothing.

@@ -187,7 +187,10 @@ void Store::leave_object(PartId id) {
 // Makes `successor` speak for the object instead of `first`, which leaves it.
 void Store::change_first(PartId first, PartId successor) {
   const Part old = parts_[first];
-  if (old.known) policy_.forgotten(first);
+  if (old.known) {
+    if (holds(old) == 0) discount_evictable(first);
+    policy_.forgotten(first);
+  }
   Part& next = parts_[successor];
   next.parent = old.parent;
   next.first_child = old.first_child;
@@ -218,6 +221,7 @@ void Store::change_first(PartId first, PartId successor) {
     policy_.insert(
         {successor, hash, hot_bytes_of(successor), next.tenant, next.parent, next.depth});
     if (holds(next) != 0) policy_.withhold(successor);
+    else count_evictable(successor);
   }
 }
 
@@ -281,11 +285,15 @@ uint32_t Store::holds(const Part& object) const {
 
 // The two below follow a change that made the holds one, or none.
 void Store::hold(PartId object) {
-  if (parts_[object].known && holds(parts_[object]) == 1) policy_.withhold(object);
+  if (!parts_[object].known || holds(parts_[object]) != 1) return;
+  policy_.withhold(object);
+  discount_evictable(object);
 }
 
 void Store::unhold(PartId object) {
-  if (parts_[object].known && holds(parts_[object]) == 0) policy_.offer(object);
+  if (!parts_[object].known || holds(parts_[object]) != 0) return;
+  policy_.offer(object);
+  count_evictable(object);
 }
 
 void Store::lease_object(PartId part) {
@@ -335,6 +343,7 @@ const Metrics& Store::snapshot() {
   metrics_.hole_count = allocator_->hole_count();
   metrics_.populated_bytes = ledger_.header().frontier_bytes.load(std::memory_order_relaxed);
   metrics_.quarantined_parts = quarantine_.size();
+  metrics_.evictable_bytes = evictable_bytes_;
   return metrics_;
 }
 

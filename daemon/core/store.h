@@ -197,6 +197,12 @@ class Store {
  private:
   class Batch;  // one reserve in progress (store_write.cc)
 
+  // What forgetting an object gives back: to the arena, and to its tenant's quota.
+  struct Evictable {
+    uint64_t footprint_bytes;
+    uint64_t payload_bytes;
+  };
+
   // What a namespace is: the ledger says it to readers, this is what the store goes by.
   struct Space {
     lmcd_key_t fingerprint;
@@ -251,12 +257,17 @@ class Store {
   void count_use(PartId id, uint64_t now_ms);
 
   // store_evict.cc: forgetting objects
+  bool may_fit(uint64_t bytes) const;
+  bool may_fit_quota(TenantId tenant, uint64_t bytes) const;
   bool make_room(uint64_t bytes, std::optional<ExtentId>* extent);
   bool make_quota(TenantId tenant, uint64_t bytes);
   bool evict_one(ObjectId victim);
   void forget(PartId object, EventKind kind);
   void release_extents(PartId object);
   void evict_in_background();
+  void count_evictable(PartId object);
+  void discount_evictable(PartId object);
+  Evictable evictable_of(PartId object) const;
 
   // store_operate.cc: operator's verbs
   bool matches(const Selector& selector, std::optional<TenantId> tenant, PartId object) const;
@@ -293,6 +304,8 @@ class Store {
   uint64_t change_count_ = 0;
   bool evicting_ = false;  // background eviction is between watermark and target
   uint64_t evict_until_used_ = 0;
+  // Of all objects that an eviction may take: what is hopeless is known before anything goes.
+  uint64_t evictable_bytes_ = 0;
 };
 
 }  // namespace lmcd::core

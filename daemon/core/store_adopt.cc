@@ -281,7 +281,7 @@ class Store::Adoption {
     part.known = 1;
     store_.policy_.insert({object, store_.hash_of(part), store_.hot_bytes_of(object), part.tenant,
                            part.parent, part.depth});
-    if (!part.pinned) return;
+    if (!part.pinned) return store_.count_evictable(object);
     store_.policy_.withhold(object);
     ++store_.metrics_.pinned_objects;
   }

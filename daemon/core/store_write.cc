@@ -113,7 +113,9 @@ class Store::Batch {
         book_.held_bytes > store_.options_.session_bytes - length) {
       return refuse(LMCD_REFUSED);
     }
-    if (!tenant_ || !store_.make_quota(*tenant_, length)) return refuse(LMCD_REFUSED);
+    if (!tenant_ || !store_.may_fit_quota(*tenant_, length)) return refuse(LMCD_REFUSED);
+    if (!store_.may_fit(length)) return refuse(LMCD_NO_SPACE);
+    if (!store_.make_quota(*tenant_, length)) return refuse(LMCD_REFUSED);
     std::optional<ExtentId> extent;
     if (!store_.make_room(length, &extent)) return refuse(LMCD_NO_SPACE);
     const PartId id = store_.take_record();
@@ -344,6 +346,7 @@ void Store::become_hot(PartId id, uint64_t now_ms) {
     policy_.insert({first, hash_of(object), hot_bytes_of(first), object.tenant, object.parent,
                     object.depth});
     if (holds(object) != 0) policy_.withhold(first);
+    else count_evictable(first);
     ++metrics_.objects;
   }
   metrics_.reserved_bytes -= part.length;

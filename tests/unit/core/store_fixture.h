@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstring>
 #include <list>
+#include <map>
 #include <memory>
 #include <vector>
 
@@ -17,7 +18,10 @@ namespace lmcd::core {
 // The plainest policy there is: a list, and who is withheld.
 class PlainLru final : public EvictionPolicy {
  public:
-  void insert(const ObjectTrait& object) override { order_.push_back(object.id); }
+  void insert(const ObjectTrait& object) override {
+    order_.push_back(object.id);
+    tenants_[object.id] = object.tenant;
+  }
   void hit(ObjectId id) override {
     order_.remove(id);
     order_.push_back(id);
@@ -36,13 +40,22 @@ class PlainLru final : public EvictionPolicy {
     std::erase(withheld_, id);
   }
   ObjectId victim() override {
-    for (ObjectId id : order_) {
-      if (std::find(withheld_.begin(), withheld_.end(), id) == withheld_.end()) return id;
-    }
-    return kNoObject;
+    auto found = std::find_if(order_.begin(), order_.end(), [&](ObjectId id) { return may_go(id); });
+    return found == order_.end() ? kNoObject : *found;
+  }
+  ObjectId victim_of(uint32_t tenant) override {
+    auto found = std::find_if(order_.begin(), order_.end(), [&](ObjectId id) {
+      return may_go(id) && tenants_[id] == tenant;
+    });
+    return found == order_.end() ? kNoObject : *found;
   }
 
  private:
+  bool may_go(ObjectId id) const {
+    return std::find(withheld_.begin(), withheld_.end(), id) == withheld_.end();
+  }
+
+  std::map<ObjectId, uint32_t> tenants_;
   std::list<ObjectId> order_;
   std::vector<ObjectId> withheld_;
 };

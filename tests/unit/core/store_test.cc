@@ -264,6 +264,42 @@ TEST_F(Life, quotas_bound_a_tenant_and_nobody_else) {
   EXPECT_EQ(reserve(kOther, 1, keys_of(10, 4))[3].outcome, LMCD_RESERVED);
 }
 
+TEST_F(Life, what_can_never_fit_evicts_nothing) {
+  start(8);
+  put(1, keys_of(1, 6));
+  acquire(kOther, 1, {key_of(3)});
+  const lmcd_key_t pinned = key_of(4);
+  store_->pin({.keys = {&pinned, 1}}, true);
+  EXPECT_EQ(store_->snapshot().evictable_bytes, 4 * kAlign);
+  // Two extents are free and four may go: seven cannot be had.
+  EXPECT_EQ(reserve(kSession, 2, {key_of(50)}, {}, 7 * kAlign)[0].outcome, LMCD_NO_SPACE);
+  EXPECT_EQ(reserve(kSession, 2, {key_of(50)}, {}, 9 * kAlign)[0].outcome, LMCD_NO_SPACE);
+  EXPECT_EQ(store_->metrics().evicted_objects_total, 0u);
+  EXPECT_EQ(reserve(kSession, 2, {key_of(50)}, {}, 3 * kAlign)[0].outcome, LMCD_RESERVED);
+}
+
+TEST_F(Life, what_a_quota_can_never_grant_evicts_nothing) {
+  start(16);
+  ASSERT_TRUE(store_->accounts().set_quota("small", 4 * kAlign).ok());
+  reserve(kSession, 1, keys_of(1, 4), {}, kAlign, "small");
+  ASSERT_TRUE(store_->commit(kSession, 1, {}, {}).ok());
+  acquire(kOther, 1, keys_of(1, 2));
+  EXPECT_EQ(reserve(kSession, 2, {key_of(9)}, {}, 3 * kAlign, "small")[0].outcome, LMCD_REFUSED);
+  EXPECT_EQ(store_->metrics().evicted_objects_total, 0u);
+  EXPECT_EQ(reserve(kSession, 2, {key_of(9)}, {}, 2 * kAlign, "small")[0].outcome, LMCD_RESERVED);
+  EXPECT_EQ(store_->metrics().evicted_objects_total, 2u);
+}
+
+TEST_F(Life, a_quota_evicts_nothing_for_what_the_arena_cannot_hold) {
+  start(8);
+  ASSERT_TRUE(store_->accounts().set_quota("small", 8 * kAlign).ok());
+  reserve(kSession, 1, keys_of(1, 2), {}, kAlign, "small");
+  ASSERT_TRUE(store_->commit(kSession, 1, {}, {}).ok());
+  reserve(kOther, 1, keys_of(20, 3));
+  EXPECT_EQ(reserve(kSession, 2, {key_of(9)}, {}, 7 * kAlign, "small")[0].outcome, LMCD_NO_SPACE);
+  EXPECT_EQ(store_->metrics().evicted_objects_total, 0u);
+}
+
 TEST_F(Life, a_session_limit_counts_quarantine_too) {
   start(8, {.write_ttl_ms = 10, .session_bytes = 2 * kAlign});
   reserve(kSession, 1, keys_of(1, 2));
