@@ -124,6 +124,8 @@ class Store {
   // The process that held this liveness slot is gone: what it had in quarantine is free.
   // Returns the number of extents.
   uint64_t writer_dead(LivenessSlot slot);
+  // No process of before lives: the machine was booted since.
+  void writers_dead();
   // The process says that it no longer writes under these leases of its lost session.
   uint64_t writer_stopped(SessionId lost, LivenessSlot slot, std::span<const uint64_t> leases);
 

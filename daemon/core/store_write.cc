@@ -306,6 +306,12 @@ uint64_t Store::writer_dead(LivenessSlot slot) {
   return parts.size();
 }
 
+void Store::writers_dead() {
+  std::vector<LivenessSlot> slots;
+  for_each_quarantined_slot([&](LivenessSlot slot) { slots.push_back(slot); });
+  for (LivenessSlot slot : slots) writer_dead(slot);
+}
+
 uint64_t Store::writer_stopped(SessionId lost, LivenessSlot slot,
                                std::span<const uint64_t> leases) {
   const std::unordered_set<uint64_t> named(leases.begin(), leases.end());

@@ -120,6 +120,7 @@ Status Incarnation::take_over(memory::SharedMemory memory) {
   warm_ = true;
   ledger::Header& header = store_->ledger().header();
   LMCD_ASSIGN(auto boot_id, memory::boot_id());
+  if (std::memcmp(header.boot_id, boot_id.data(), boot_id.size()) != 0) store_->writers_dead();
   std::copy(boot_id.begin(), boot_id.end(), header.boot_id);
   header.clean.store(0);
   header.daemon_pid.store(static_cast<uint32_t>(::getpid()));

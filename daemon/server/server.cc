@@ -86,7 +86,7 @@ Status Server::prepare() {
   identity.instance_id = options_.instance_id;
   LMCD_ASSIGN(identity_, memory::Identity::take(identity));
   options_.instance_id = identity_->instance_id();
-  LMCD_ASSIGN(liveness_, memory::Liveness::open(identity_->path_of("liveness")));
+  LMCD_ASSIGN(liveness_, memory::Liveness::open(identity_->path_of("processes")));
 
   memory::BackingOptions backing;
   backing.kind = static_cast<memory::BackingKind>(options_.l1_backing);

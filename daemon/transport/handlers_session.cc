@@ -52,7 +52,7 @@ void welcome(Question& question, const wire::Hello& hello, bool pass_liveness) {
   reply.daemon_version = terms.daemon_version;
   reply.instance_id = terms.instance_id;
   const int descriptors[] = {terms.ledger_descriptor, terms.arena_descriptor,
-                             question.desk.processes.liveness_descriptor()};
+                             question.desk.processes.liveness_descriptor(session.slot)};
   question.session.send(reply, question.request, std::span(descriptors, pass_liveness ? 3 : 2));
 }
 
@@ -86,7 +86,7 @@ Status take(Post& post, const wire::Alive& alive) {
   }
   if (!post.desk.processes.confirm(session.slot, session.peer)) {
     return fault(LMCD_E_PROTOCOL,
-                 "Alive: this process holds no lock on byte %u of the liveness file", session.slot);
+                 "Alive: this process holds no lock on byte %u of its liveness file", session.slot);
   }
   session.phase = Phase::kAlive;
   return {};

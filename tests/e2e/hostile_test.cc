@@ -51,6 +51,13 @@ class HostileTest : public testing::Test {
     return std::move(*client);
   }
 
+  uint64_t quarantined_parts() {
+    const std::string name = "\"quarantined_parts\":";
+    const std::string text(good_->ask(wire::Stats{}).as<wire::Text>().text);
+    const std::size_t at = text.find(name);
+    return at == std::string::npos ? UINT64_MAX : std::stoull(text.substr(at + name.size()));
+  }
+
   void store(RawClient& client, uint64_t number) {
     const lmcd_key_t key = key_of(number);
     const wire::Grant grant = client.reserve(space_, key, kObjectBytes, number);
@@ -181,6 +188,47 @@ TEST_F(HostileTest, a_child_is_not_taken_for_its_parent) {
   int status = 0;
   ::waitpid(child, &status, 0);
   EXPECT_EQ(status, 0);
+}
+
+TEST_F(HostileTest, locking_more_than_its_own_byte_hides_no_death_and_keeps_nobody_out) {
+  start();
+  int ends[2];
+  ASSERT_EQ(::pipe(ends), 0);
+  const pid_t squatter = ::fork();
+  if (squatter == 0) {
+    std::optional<RawClient> client = RawClient::open(daemon_->socket());
+    const char done = client && RawClient::squat() ? 'y' : 'n';
+    if (::write(ends[1], &done, 1) != 1) std::_Exit(1);
+    for (;;) ::pause();
+  }
+  char done = 0;
+  ASSERT_EQ(::read(ends[0], &done, 1), 1);
+  EXPECT_EQ(done, 'y');
+  // Others come, take their locks, write and die, and their death is seen.
+  for (uint64_t number = 10; number < 13; ++number) {
+    const pid_t writer = ::fork();
+    if (writer == 0) {
+      std::optional<RawClient> client = RawClient::open(daemon_->socket());
+      const bool wrote =
+          client && client->reserve(client->open_space(), key_of(number), kObjectBytes, 1).outcome ==
+                        uint32_t{LMCD_RESERVED};
+      std::_Exit(wrote ? 0 : 1);
+    }
+    int status = 0;
+    ::waitpid(writer, &status, 0);
+    EXPECT_EQ(status, 0);
+  }
+  const lmcd_key_t key = key_of(10);
+  for (int i = 0; i < 2000 && good_->reserve(space_, key, kObjectBytes, 100).outcome ==
+                                  uint32_t{LMCD_PENDING}; ++i) {
+    good_->settle();
+  }
+  for (int i = 0; i < 2000 && quarantined_parts() != 0; ++i) good_->settle();
+  EXPECT_EQ(quarantined_parts(), 0u);
+  ::kill(squatter, SIGKILL);
+  ::waitpid(squatter, nullptr, 0);
+  ::close(ends[0]);
+  ::close(ends[1]);
 }
 
 TEST_F(HostileTest, wrong_values_are_named_and_the_session_goes_on) {
