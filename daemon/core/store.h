@@ -31,6 +31,7 @@
 #include "daemon/core/ledger.h"
 #include "daemon/core/metrics.h"
 #include "daemon/core/part.h"
+#include "daemon/core/spaces.h"
 #include "lib/base/clock.h"
 #include "lib/base/status.h"
 #include "lib/wire/limits.h"
@@ -102,11 +103,13 @@ class Store {
 
   // -- Namespaces ------------------------------------------------------------------------
 
-  // The number of the namespace with this description, made if it is new.
-  // Faults: LMCD_E_INVALID (known with other ranks or groups, or malformed), LMCD_E_LIMIT.
-  Result<uint32_t> open_space(std::string_view description, const lmcd_key_t& fingerprint,
-                              uint32_t rank_count, std::span<const lmcd_group_t> groups);
-  uint32_t space_count() const { return static_cast<uint32_t>(spaces_.size()); }
+  // The number of the namespace with this description, made if it is new. It stays what it is
+  // while the session lasts or an object of it is there.
+  // Faults: LMCD_E_INVALID (known with other ranks or groups), LMCD_E_LIMIT.
+  Result<uint32_t> open_space(SessionId session, std::string_view description,
+                              const lmcd_key_t& fingerprint, uint32_t rank_count,
+                              std::span<const lmcd_group_t> groups);
+  const Spaces& spaces() const { return spaces_; }
 
   // -- Sessions --------------------------------------------------------------------------
 
@@ -205,15 +208,6 @@ class Store {
     uint64_t payload_bytes;
   };
 
-  // What a namespace is: the ledger says it to readers, this is what the store goes by.
-  struct Space {
-    lmcd_key_t fingerprint;
-    uint32_t rank_count;
-    std::vector<lmcd_group_t> groups;
-
-    uint32_t all_groups() const { return (1u << groups.size()) - 1; }
-  };
-
   Store(Ledger ledger, const StoreOptions& options, EvictionPolicy& policy, const Clock& clock,
         EventSink& events);
   Status make_books();
@@ -297,7 +291,7 @@ class Store {
   std::optional<Allocator> allocator_;
   PartId spare_records_ = kNoPart;
   PartId record_high_ = 0;  // records at and above it were never used
-  std::vector<Space> spaces_;
+  Spaces spaces_;
 
   LeaseBook leases_;
   Quarantine quarantine_;

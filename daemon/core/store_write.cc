@@ -154,7 +154,8 @@ class Store::Batch {
     part.length = static_cast<uint32_t>(length);
     part.part = nth(request_.parts, i);
     part.depth = depth_;
-    part.space = static_cast<uint16_t>(request_.space);
+    part.space = request_.space;
+    store_.spaces_.add_part(part.space);
     part.tenant = *tenant_;
     store_.ledger_.publish(id,
                            {part.key, parent_key_, store_.allocator_->offset_of(extent),
@@ -202,19 +203,18 @@ Status Store::reserve(SessionId session, uint64_t lease, const ReserveRequest& r
                       wire::Grant* grants) {
   SessionBook* book = leases_.find(session);
   if (book == nullptr) return fault(LMCD_E_SESSION_LOST, "reserve: no such session");
-  if (request.space >= spaces_.size())
-    return fault(LMCD_E_INVALID, "reserve: no namespace %u, there are %zu", request.space,
-                 spaces_.size());
+  const Spaces::Space* space = spaces_.find(request.space);
+  if (space == nullptr)
+    return fault(LMCD_E_INVALID, "reserve: no namespace has the number %u", request.space);
   if (lease == 0 || book->leases.contains(lease)) {
     return fault(LMCD_E_INVALID, "reserve: lease number %llu is zero or in use",
                  (unsigned long long)lease);
   }
-  const Space& space = spaces_[request.space];
   for (const lmcd_part_t& part : request.parts) {
-    if (part.rank >= space.rank_count || part.group >= space.groups.size()) {
+    if (part.rank >= space->rank_count || part.group >= space->groups.size()) {
       return fault(LMCD_E_INVALID,
                    "reserve: part (rank %u, group %u) outside of %u ranks and %zu groups",
-                   part.rank, part.group, space.rank_count, space.groups.size());
+                   part.rank, part.group, space->rank_count, space->groups.size());
     }
   }
   Lease made = Batch(*this, session, *book, lease, request).run(grants);

@@ -99,7 +99,7 @@ Status answer(Question& question, const wire::NamespaceOpen& message) {
   LMCD_TRY(check_range("NamespaceOpen", "groups", message.groups.size(), 1, wire::kGroups));
   LMCD_ASSIGN(lmcd_key_t fingerprint, keys::fingerprint(message.description));
   LMCD_ASSIGN(uint32_t space, question.desk.store.open_space(
-                                  message.description, fingerprint,
+                                  question.session.id, message.description, fingerprint,
                                   static_cast<uint32_t>(message.rank_count), message.groups));
   return question.answer(wire::NamespaceOpened{space});
 }

@@ -96,8 +96,8 @@ class StoreTest : public testing::Test {
                             events_);
     ASSERT_TRUE(made.ok());
     store_ = std::move(made.value());
-    space_ = open_space(1, 1);
     open_sessions();
+    space_ = open_space(1, 1);
   }
 
   // What a new daemon does with the ledger of one that was killed.
@@ -120,7 +120,8 @@ class StoreTest : public testing::Test {
 
   uint32_t open_space(uint32_t ranks, uint32_t groups) {
     std::vector<lmcd_group_t> kinds(groups, lmcd_group_t{LMCD_GROUP_FULL, 0});
-    auto opened = store_->open_space("test", key_of(1000 + ranks * 16 + groups), ranks, kinds);
+    auto opened =
+        store_->open_space(kSession, "test", key_of(1000 + ranks * 16 + groups), ranks, kinds);
     EXPECT_TRUE(opened.ok());
     return opened.value();
   }

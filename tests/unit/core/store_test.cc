@@ -1,5 +1,8 @@
 // The life of a part, arrow by arrow: what each verb answers, what the ledger shows to readers at
 // each point, and that every byte of the arena comes back.
+#include <set>
+#include <string>
+
 #include "tests/unit/core/store_fixture.h"
 
 namespace lmcd::core {
@@ -308,6 +311,66 @@ TEST_F(Life, a_session_limit_counts_quarantine_too) {
   EXPECT_EQ(reserve(kSession, 2, {key_of(5)})[0].outcome, LMCD_REFUSED);
   store_->abort(kSession, 1).code();
   EXPECT_EQ(reserve(kSession, 3, {key_of(5)})[0].outcome, LMCD_RESERVED);
+}
+
+TEST_F(Life, a_namespace_that_nobody_needs_makes_room_for_the_next) {
+  start(8);
+  put(1, {key_of(1)});
+  const lmcd_group_t group{LMCD_GROUP_FULL, 0};
+  auto open = [&](SessionId session, uint64_t n) {
+    return store_->open_space(session, "s" + std::to_string(n), key_of(50'000 + n), 1, {&group, 1});
+  };
+  // Sessions that come and go leave their namespaces behind; one has its own open all the time.
+  const uint32_t kept = open(kOther, 0).value();
+  std::set<uint32_t> numbers = {space_, kept};
+  uint64_t next = 1;
+  for (SessionId session = 100; session < 112; ++session) {
+    store_->open_session(session, 7);
+    for (int i = 0; i < 400; ++i) {
+      auto opened = open(session, next++);
+      ASSERT_TRUE(opened.ok()) << next << ": " << opened.status().text();
+      EXPECT_TRUE(numbers.insert(opened.value()).second) << "a number came twice";
+    }
+    store_->close_session(session);
+  }
+  EXPECT_GT(numbers.size(), Ledger::kSpaces + 500u);
+  EXPECT_EQ(open(kOther, 0).value(), kept);
+  EXPECT_EQ(lookup(key_of(1)).hot, 1u);
+  auto reader = ledger::Reader::open(memory_.address(), Ledger::bytes_for(plan_));
+  EXPECT_TRUE(reader.value().has_space(kept));
+  EXPECT_TRUE(reader.value().has_space(space_));
+  EXPECT_TRUE(reader.value().has_space(*numbers.rbegin()));
+  EXPECT_FALSE(reader.value().has_space(5)) << "an early one, given to others since";
+
+  const uint32_t last = *numbers.rbegin();
+  restart();
+  open_sessions();
+  EXPECT_EQ(lookup(key_of(1)).hot, 1u);
+  EXPECT_EQ(open(kOther, 0).value(), kept);
+  EXPECT_EQ(store_->spaces().find(last)->number, last);
+}
+
+TEST_F(Life, a_number_of_before_names_nothing) {
+  start(8);
+  const lmcd_key_t key = key_of(1);
+  const uint64_t length = kAlign;
+  const lmcd_part_t part{};
+  wire::Grant grant;
+  const ReserveRequest request{space_ + Ledger::kSpaces, "", nullptr, 0, {&key, 1}, {&part, 1},
+                               {&length, 1}};
+  EXPECT_EQ(store_->reserve(kSession, 1, request, &grant).code(), LMCD_E_INVALID);
+}
+
+TEST_F(Life, one_session_keeps_only_so_many_namespaces) {
+  start(8);
+  const lmcd_group_t group{LMCD_GROUP_FULL, 0};
+  lmcd_code_t code = LMCD_OK;
+  for (uint64_t n = 0; n < Ledger::kSpaces && code == LMCD_OK; ++n) {
+    auto opened = store_->open_space(kSession, "s", key_of(50'000 + n), 1, {&group, 1});
+    if (!opened.ok()) code = opened.status().code();
+  }
+  EXPECT_EQ(code, LMCD_E_LIMIT);
+  EXPECT_TRUE(store_->open_space(kOther, "s", key_of(90'000), 1, {&group, 1}).ok());
 }
 
 TEST_F(Life, records_are_a_limit_like_bytes) {
