@@ -84,7 +84,7 @@ void Store::close_session(SessionId session) {
     --metrics_.write_leases;
     for (const LeaseItem& item : lease.items) {
       if (item.part == kNoPart || parts_[item.part].word != item.word) continue;
-      quarantine(item.part, {book->slot, session, id});
+      quarantine(item.part, {book->slot, session, id, lease.payer});
     }
   }
   for (uint32_t space : book->spaces) spaces_.leave(space);

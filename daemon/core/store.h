@@ -70,6 +70,7 @@ struct ReserveRequest {
   std::span<const lmcd_key_t> keys;
   std::span<const lmcd_part_t> parts;   // one per key, or one for all
   std::span<const uint64_t> lengths;    // one per key, or one for all
+  SessionId payer = 0;  // whose limit the bytes count against; 0: the session's that reserves
 };
 
 struct AcquireRequest {
@@ -239,6 +240,7 @@ class Store {
   // store_write.cc: the end of a write
   enum class Fetch { kPart, kBucket };
   void fetch_to_commit(PartId id, Fetch what) const;
+  void pay_back(SessionId payer, uint64_t bytes);
   void become_hot(PartId id, uint64_t now_ms);
   void quarantine(PartId id, const Writer& writer);
   void end_quarantine(PartId id);

@@ -233,7 +233,7 @@ uint64_t Store::tick() {
     const LivenessSlot slot = leases_.find(due.session)->slot;
     for (const LeaseItem& item : lease->items) {
       if (item.part != kNoPart && parts_[item.part].word == item.word)
-        quarantine(item.part, {slot, due.session, due.lease});
+        quarantine(item.part, {slot, due.session, due.lease, lease->payer});
     }
   }
   evict_in_background();

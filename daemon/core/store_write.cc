@@ -38,14 +38,21 @@ class Store::Batch {
  public:
   Batch(Store& store, SessionId session, SessionBook& book, uint64_t lease,
         const ReserveRequest& request)
-      : store_(store), session_(session), book_(book), lease_id_(lease), request_(request) {}
+      : store_(store),
+        session_(session),
+        book_(book),
+        payer_(request.payer != 0 ? request.payer : session),
+        payers_book_(*store.leases_.find(payer_)),
+        lease_id_(lease),
+        request_(request) {}
 
   // Returns the lease; none of its items is open when nothing was reserved.
   Lease run(wire::Grant* grants) {
     const std::size_t count = request_.keys.size();
     lease_.kind = LeaseKind::kWrite;
+    lease_.payer = payer_;
     lease_.items.resize(count);
-    tenant_ = store_.accounts_.intern(request_.tenant);
+    tenant_ = store_.accounts_.intern_for(payer_, request_.tenant);
     if (request_.parent != nullptr) {
       parent_key_ = *request_.parent;
       parent_ = store_.find(request_.space, parent_key_,
@@ -110,7 +117,7 @@ class Store::Batch {
   uint32_t place(std::size_t i, wire::Grant& grant) {
     const uint64_t length = nth(request_.lengths, i);
     if (length > store_.options_.session_bytes ||
-        book_.held_bytes > store_.options_.session_bytes - length) {
+        payers_book_.held_bytes > store_.options_.session_bytes - length) {
       return refuse(LMCD_REFUSED);
     }
     if (!tenant_ || !store_.may_fit_quota(*tenant_, length)) return refuse(LMCD_REFUSED);
@@ -173,8 +180,8 @@ class Store::Batch {
     }
     ++store_.parts_[object_].writers;
     store_.hold(object_);
-    store_.accounts_.charge(*tenant_, length);
-    book_.held_bytes += length;
+    store_.accounts_.charge(*tenant_, length, payer_);
+    payers_book_.held_bytes += length;
     ++store_.metrics_.reserved_parts_total;
     store_.metrics_.reserved_bytes_total += length;
     store_.metrics_.reserved_bytes += length;
@@ -184,6 +191,8 @@ class Store::Batch {
   Store& store_;
   const SessionId session_;
   SessionBook& book_;
+  const SessionId payer_;
+  SessionBook& payers_book_;
   const uint64_t lease_id_;
   const ReserveRequest& request_;
 
@@ -202,7 +211,8 @@ class Store::Batch {
 Status Store::reserve(SessionId session, uint64_t lease, const ReserveRequest& request,
                       wire::Grant* grants) {
   SessionBook* book = leases_.find(session);
-  if (book == nullptr) return fault(LMCD_E_SESSION_LOST, "reserve: no such session");
+  if (book == nullptr || (request.payer != 0 && leases_.find(request.payer) == nullptr))
+    return fault(LMCD_E_SESSION_LOST, "reserve: no such session");
   const Spaces::Space* space = spaces_.find(request.space);
   if (space == nullptr)
     return fault(LMCD_E_INVALID, "reserve: no namespace has the number %u", request.space);
@@ -227,7 +237,6 @@ Status Store::reserve(SessionId session, uint64_t lease, const ReserveRequest& r
 
 Status Store::commit(SessionId session, uint64_t lease_id, std::span<const uint32_t> items,
                      std::span<const uint32_t> crcs) {
-  SessionBook* book = leases_.find(session);
   Lease* lease = leases_.find(session, lease_id);
   if (lease == nullptr || lease->kind != LeaseKind::kWrite) {
     return fault(LMCD_E_LEASE_LOST, "commit: no write lease %llu in this session",
@@ -241,6 +250,7 @@ Status Store::commit(SessionId session, uint64_t lease_id, std::span<const uint3
       return fault(LMCD_E_INVALID, "commit: item %u of a batch of %zu", item, lease->items.size());
   }
   const uint64_t now_ms = clock_.now_ms();
+  SessionBook* payer = leases_.find(lease->payer);
   std::size_t lost = 0;
   PartId below = kNoPart;  // the object committed last, one step further from the root
   // The last first: the policy hears of a prefix leaf first, so that its root is the youngest.
@@ -259,7 +269,7 @@ Status Store::commit(SessionId session, uint64_t lease_id, std::span<const uint3
       below = part.first;
       if (!crcs.empty()) ledger_.set_checksum(id, crcs[k]);
       become_hot(id, now_ms);
-      book->held_bytes -= part.length;
+      if (payer != nullptr) payer->held_bytes -= part.length;
     } else {
       settle_unwritten(item);
       ++lost;
@@ -286,7 +296,7 @@ Status Store::abort(SessionId session, uint64_t lease_id) {
   for (LeaseItem& item : lease->items) {
     if (item.part == kNoPart) continue;
     if (parts_[item.part].word == item.word) {
-      leases_.find(session)->held_bytes -= parts_[item.part].length;
+      pay_back(lease->payer, parts_[item.part].length);
       ++metrics_.aborted_parts_total;
       detach_unwritten(item.part);
       drop_part(item.part);
@@ -330,6 +340,11 @@ void Store::fetch_to_commit(PartId id, Fetch what) const {
   if (what == Fetch::kBucket) return index_.prefetch_to_write(hash_of(parts_[id]));
   prefetch_to_write(&parts_[id]);
   ledger_.prefetch_to_write(id);
+}
+
+// What was held for a session that is over was forgotten with it.
+void Store::pay_back(SessionId payer, uint64_t bytes) {
+  if (SessionBook* book = leases_.find(payer)) book->held_bytes -= bytes;
 }
 
 // RESERVED becomes HOT: the bytes are readable from the store of the word on.
@@ -396,7 +411,7 @@ void Store::end_quarantine(PartId id) {
   const Writer owner = *quarantine_.find(id);
   quarantine_.remove(id);
   metrics_.quarantined_bytes -= parts_[id].length;
-  if (SessionBook* book = leases_.find(owner.session)) book->held_bytes -= parts_[id].length;
+  pay_back(owner.payer, parts_[id].length);
   drop_part(id);
 }
 

@@ -299,7 +299,7 @@ void WorkerCopies::store(core::SessionId session, const Transfer& transfer, Answ
     return answer(std::move(status));
   const core::ReserveRequest request{transfer.space, transfer.tenant, transfer.parent,
                                      transfer.depth, transfer.keys,   transfer.parts,
-                                     lengths};
+                                     lengths,        session};
   Status reserved = store_.reserve(options_.session, flight.value()->lease, request,
                                    flight.value()->grants.data());
   if (!reserved.ok()) return answer(std::move(reserved));

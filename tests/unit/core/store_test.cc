@@ -373,6 +373,45 @@ TEST_F(Life, one_session_keeps_only_so_many_namespaces) {
   EXPECT_TRUE(store_->open_space(kOther, "s", key_of(90'000), 1, {&group, 1}).ok());
 }
 
+TEST_F(Life, one_session_does_not_use_up_the_tenants) {
+  constexpr uint32_t kTenants = Ledger::kTenants;
+  start(kTenants, {}, kTenants);
+  auto reserve_for = [&](SessionId session, uint64_t n, const std::string& tenant) {
+    return reserve(session, n, {key_of(n)}, {}, kAlign, tenant)[0].outcome;
+  };
+  uint64_t n = 1;
+  while (n < kTenants && reserve_for(kSession, n, "t" + std::to_string(n)) == LMCD_RESERVED) ++n;
+  EXPECT_EQ(n, kTenants / 2 + 1);
+  EXPECT_EQ(reserve_for(kSession, 20'000, "one more"), LMCD_REFUSED);
+  EXPECT_EQ(reserve_for(kSession, 20'001, "t1"), LMCD_RESERVED);
+  EXPECT_EQ(reserve_for(kOther, 20'002, "of another"), LMCD_RESERVED);
+  // What is gone is brought no more.
+  ASSERT_TRUE(store_->abort(kSession, 5).ok());
+  EXPECT_EQ(reserve_for(kSession, 20'003, "one more"), LMCD_RESERVED);
+  EXPECT_EQ(reserve_for(kSession, 20'004, "two more"), LMCD_REFUSED);
+}
+
+TEST_F(Life, what_is_written_for_another_session_counts_against_that_one) {
+  start(8, {.session_bytes = 2 * kAlign});
+  const auto keys = keys_of(1, 3);
+  const lmcd_part_t part{};
+  const uint64_t length = kAlign;
+  wire::Grant grants[3];
+  const ReserveRequest request{space_, "",           nullptr,      0,
+                               keys,   {&part, 1}, {&length, 1}, kOther};
+  ASSERT_TRUE(store_->reserve(kSession, 1, request, grants).ok());
+  EXPECT_EQ(grants[1].outcome, LMCD_RESERVED);
+  EXPECT_EQ(grants[2].outcome, LMCD_REFUSED);
+  EXPECT_EQ(store_->use_of(kOther).held_bytes, 2 * kAlign);
+  EXPECT_EQ(store_->use_of(kSession).held_bytes, 0u);
+  EXPECT_EQ(reserve(kOther, 1, {key_of(9)})[0].outcome, LMCD_REFUSED);
+  const uint32_t first = 0;
+  ASSERT_TRUE(store_->commit(kSession, 1, {&first, 1}, {}).ok());
+  EXPECT_EQ(store_->use_of(kOther).held_bytes, kAlign);
+  ASSERT_TRUE(store_->abort(kSession, 1).ok());
+  EXPECT_EQ(store_->use_of(kOther).held_bytes, 0u);
+}
+
 TEST_F(Life, records_are_a_limit_like_bytes) {
   start(100, {}, 4);
   for (uint64_t n = 1; n <= 6; ++n) put(n, {key_of(n)});
