@@ -230,7 +230,6 @@ void Store::change_first(PartId first, PartId successor) {
 void Store::link_family(PartId object, PartId parent) {
   Part& child = parts_[object];
   child.parent = parent;
-  child.first_child = kNoPart;
   child.prev_sibling = kNoPart;
   child.next_sibling = kNoPart;
   if (parent == kNoPart) return;

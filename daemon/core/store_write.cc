@@ -8,6 +8,7 @@
 #include "daemon/core/store.h"
 #include "lib/base/prefetch.h"
 #include "lib/base/sync_point.h"
+#include "lib/ledger/racy.h"
 
 namespace lmcd::core {
 
@@ -96,6 +97,7 @@ class Store::Batch {
   uint32_t reserve(std::size_t i, wire::Grant& grant) {
     const lmcd_key_t& key = request_.keys[i];
     object_ = store_.find(request_.space, key, hash_);
+    if (object_ != kNoPart) rejoin_parent();
     const PartId known =
         object_ == kNoPart ? kNoPart : store_.find_part(object_, nth(request_.parts, i));
     if (known == kNoPart) return place(i, grant);
@@ -107,6 +109,20 @@ class Store::Batch {
     store_.lease_object(known);
     found_.push_back(known);
     return LMCD_EXISTS;
+  }
+
+  // An object whose parent went is an orphan and goes first; when the parent has come back, it is
+  // worth as much as any other again.
+  void rejoin_parent() {
+    const Part& object = store_.parts_[object_];
+    if (object.parent != kNoPart || parent_ == kNoPart || !still(parent_, parent_key_)) return;
+    // What the object was stored under counts, and no circles: a parent is nearer to the root.
+    if (!same_key(ledger::peek(store_.ledger_.record(object_).parent), parent_key_) ||
+        store_.parts_[parent_].depth >= object.depth) {
+      return;
+    }
+    store_.link_family(object_, parent_);
+    if (object.known) store_.policy_.refresh(object_);
   }
 
   uint32_t refuse(lmcd_outcome_t outcome) {
@@ -157,6 +173,7 @@ class Store::Batch {
     part = {};
     part.key = request_.keys[i];
     part.word = word;
+    part.first_child = kNoPart;
     part.extent = extent;
     part.length = static_cast<uint32_t>(length);
     part.part = nth(request_.parts, i);

@@ -412,6 +412,27 @@ TEST_F(Life, what_is_written_for_another_session_counts_against_that_one) {
   EXPECT_EQ(store_->use_of(kOther).held_bytes, 0u);
 }
 
+TEST_F(Life, an_orphan_whose_parent_came_back_is_no_orphan) {
+  start(4);
+  put(1, keys_of(1, 2));
+  put(2, {key_of(9)});
+  const lmcd_key_t root = key_of(1);
+  store_->clear({.keys = {&root, 1}}, false);
+  // Key 2 is of no use to anybody and would go first.
+  auto grants = reserve(kSession, 3, keys_of(1, 2));
+  EXPECT_EQ(grants[0].outcome, LMCD_RESERVED);
+  EXPECT_EQ(grants[1].outcome, LMCD_EXISTS);
+  ASSERT_TRUE(store_->commit(kSession, 3, {}, {}).ok());
+  put(4, keys_of(20, 2));
+  EXPECT_EQ(lookup(key_of(9)).hot, 0u);
+  EXPECT_EQ(lookup(key_of(2)).hot, 1u);
+  // And it is an orphan again without its parent.
+  store_->clear({.keys = {&root, 1}}, false);
+  put(5, keys_of(30, 2));
+  EXPECT_EQ(lookup(key_of(2)).hot, 0u);
+  EXPECT_EQ(lookup(key_of(20)).hot, 1u);
+}
+
 TEST_F(Life, records_are_a_limit_like_bytes) {
   start(100, {}, 4);
   for (uint64_t n = 1; n <= 6; ++n) put(n, {key_of(n)});
