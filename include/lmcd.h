@@ -282,7 +282,8 @@ typedef struct lmcd_reserve_request {
   lmcd_part_t part;
   uint32_t depth;               /* of keys[0]: chunks before it */
   const lmcd_key_t *parent;     /* of keys[0]; NULL: a root */
-  const char *tenant;           /* cache_salt; NULL or "": the default tenant */
+  const char *tenant;           /* cache_salt, UTF-8 without control characters; NULL or "": the
+                                   default tenant */
 } lmcd_reserve_t;
 
 /* Asks for extents to write. Per item RESERVED, EXISTS, PENDING, NO_SPACE or REFUSED. The lease

@@ -253,6 +253,9 @@ TEST_F(HostileTest, wrong_values_are_named_and_the_session_goes_on) {
       {"part", [](wire::Reserve& m) { m.part = uint64_t{1} << 40; }},
       {"parent", [&](wire::Reserve& m) { m.parent = two; }},
       {"tenant", [&](wire::Reserve& m) { m.tenant = long_tenant; }},
+      {"tenant is no UTF-8 at byte 2", [](wire::Reserve& m) { m.tenant = "ab\xff"; }},
+      {"tenant is no UTF-8 at byte 0", [](wire::Reserve& m) { m.tenant = "\xc3"; }},
+      {"control character", [](wire::Reserve& m) { m.tenant = "a\nb"; }},
       {"depth", [](wire::Reserve& m) { m.depth = UINT32_MAX; }},
       {"space", [](wire::Reserve& m) { m.space = UINT64_MAX; }},
       {"namespace", [](wire::Reserve& m) { m.space = 999; }},
@@ -268,6 +271,18 @@ TEST_F(HostileTest, wrong_values_are_named_and_the_session_goes_on) {
   }
   EXPECT_NE(daemon_->log().find("request.refused"), std::string::npos);
   EXPECT_EQ(client.ask(valid_reserve()).as<wire::Granted>().grants.size(), 2u);
+}
+
+TEST_F(HostileTest, groups_without_sense_make_no_namespace) {
+  start();
+  RawClient client = open();
+  auto opened = [&](lmcd_group_t group) {
+    return client.ask(wire::NamespaceOpen{1, {&group, 1}, "of odd groups"});
+  };
+  EXPECT_EQ(opened({3, 0}).fault(), LMCD_E_INVALID);
+  EXPECT_EQ(opened({LMCD_GROUP_WINDOW, 0}).fault(), LMCD_E_INVALID);
+  EXPECT_EQ(opened({LMCD_GROUP_FULL, 7}).fault(), LMCD_E_INVALID);
+  EXPECT_TRUE(opened({LMCD_GROUP_WINDOW, 7}).is(wire::NamespaceOpened::kOpcode));
 }
 
 TEST_F(HostileTest, operators_verbs_are_for_operators) {
