@@ -44,7 +44,7 @@ struct WorkerCopies::Flight {
   std::vector<uint8_t> copied;   // items whose bytes are there, and whole
   std::vector<uint8_t> corrupt;  // items whose checksum did not match
   uint32_t jobs_left = 0;
-  // Set by the loop thread, read by workers before they begin.
+  // Set by the loop thread, read by workers before each half MiB.
   std::atomic<bool> cancelled{false};
   std::vector<Done> cancel_done;
 
@@ -72,8 +72,8 @@ class WorkerCopies::CopyJob final : public Job {
   const std::shared_ptr<Flight>& shared_flight() const { return flight_; }
 
   void work() override {
-    if (flight_->cancelled.load(std::memory_order_relaxed)) return;
-    const copy::Transfer transfer{layout_, items_};
+    copy::Transfer transfer{layout_, items_};
+    transfer.cancelled = &flight_->cancelled;
     if (flight_->direction == Direction::kStore) {
       if (owner_.options_.checksums == Checksums::kAlways) crcs_.resize(items_.size());
       ran_ = copy::gather(transfer, *owner_.alone_, crcs_).ok();
