@@ -334,7 +334,7 @@ void WorkerCopies::launch(const std::shared_ptr<Flight>& flight, lmcd_outcome_t 
   auto send = [&] {
     if (!job) return;
     ++flight->jobs_left;
-    waiting_.push_back(std::move(job));
+    waiting_[flight->name.first].push_back(std::move(job));
   };
   for (std::size_t i = 0; i < flight->grants.size(); ++i) {
     const wire::Grant& grant = flight->grants[i];
@@ -352,13 +352,23 @@ void WorkerCopies::launch(const std::shared_ptr<Flight>& flight, lmcd_outcome_t 
   submit_waiting();
 }
 
-// What finds no room in the pool waits for the completion of another job.
+// One job a session in turn; what finds no room waits for the completion of another job.
 void WorkerCopies::submit_waiting() {
-  while (!waiting_.empty() && pool_.submit(std::move(waiting_.front()))) waiting_.pop_front();
+  while (!waiting_.empty() && in_pool_ < options_.jobs_in_pool) {
+    auto turn = waiting_.upper_bound(last_turn_);
+    if (turn == waiting_.end()) turn = waiting_.begin();
+    auto& [session, jobs] = *turn;
+    if (!pool_.submit(std::move(jobs.front()))) return;
+    ++in_pool_;
+    last_turn_ = session;
+    jobs.pop_front();
+    if (jobs.empty()) waiting_.erase(turn);
+  }
 }
 
 void WorkerCopies::job_done(CopyJob& job) {
   const std::shared_ptr<Flight> flight = job.shared_flight();
+  --in_pool_;
   submit_waiting();
   if (--flight->jobs_left == 0) land(flight);
 }
