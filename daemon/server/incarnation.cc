@@ -156,8 +156,18 @@ bool Incarnation::lost() {
 void Incarnation::look_ahead() {
   memory::Frontier& frontier = arena_->frontier();
   frontier.want(std::max(store_->high_water_bytes(), plan_.ahead_bytes));
+  tell_populating_stopped();
   store_->ledger().header().frontier_bytes.store(frontier.bytes(), std::memory_order_relaxed);
   store_->metrics().populated_bytes = frontier.bytes();
+}
+
+// Said once: what lies beyond the frontier is no worse than before, only slower.
+void Incarnation::tell_populating_stopped() {
+  if (told_stopped_) return;
+  Status status = arena_->frontier().status();
+  if (status.ok()) return;
+  told_stopped_ = true;
+  parts_.log.event(Severity::kWarning, "arena.populate").field("reason", status.text());
 }
 
 Status Incarnation::close() {

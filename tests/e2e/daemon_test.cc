@@ -426,6 +426,17 @@ TEST_F(DaemonTest, a_nameless_arena_serves) {
   EXPECT_FALSE(hits(client, client.open_space(), 1, 1));
 }
 
+TEST_F(DaemonTest, a_lazy_arena_is_populated_as_far_as_asked) {
+  // Without the option no more than the window beyond what is used, 64 MiB, would be.
+  DaemonProcess daemon({"--l1-size-gb", "0.25", "--l1-init-size-gb", "0.125"});
+  start(daemon);
+  RawClient client = open(daemon);
+  constexpr uint64_t kInitBytes = 128 << 20;
+  for (int i = 0; i < 100'000 && metric(client, "populated_bytes") < kInitBytes; ++i)
+    client.settle();
+  EXPECT_GE(metric(client, "populated_bytes"), kInitBytes);
+}
+
 TEST_F(DaemonTest, a_size_that_cannot_be_had_costs_nothing) {
   DaemonProcess daemon;
   start(daemon);
