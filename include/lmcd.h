@@ -188,7 +188,7 @@ typedef struct lmcd_group {
 
 typedef struct lmcd_namespace_options {
   uint32_t struct_size;
-  uint32_t rank_count;       /* 1 to 256; 0: 1 */
+  uint32_t rank_count;       /* 1 to 256; 0: 1. Times group_count: at most 1024 */
   uint32_t group_count;      /* 1 to 16; 0: one full group */
   uint32_t reserved;
   const lmcd_group_t *groups;

@@ -97,6 +97,8 @@ Status answer(Question& question, const wire::Ping&) { return question.answer(wi
 Status answer(Question& question, const wire::NamespaceOpen& message) {
   LMCD_TRY(check_range("NamespaceOpen", "rank_count", message.rank_count, 1, wire::kRanks));
   LMCD_TRY(check_groups("NamespaceOpen", message.groups));
+  LMCD_TRY(check_range("NamespaceOpen", "rank_count times groups",
+                       message.rank_count * message.groups.size(), 1, wire::kPartsPerObject));
   LMCD_ASSIGN(lmcd_key_t fingerprint, keys::fingerprint(message.description));
   LMCD_ASSIGN(uint32_t space, question.desk.store.open_space(
                                   question.session.id, message.description, fingerprint,

@@ -283,6 +283,10 @@ TEST_F(HostileTest, groups_without_sense_make_no_namespace) {
   EXPECT_EQ(opened({LMCD_GROUP_WINDOW, 0}).fault(), LMCD_E_INVALID);
   EXPECT_EQ(opened({LMCD_GROUP_FULL, 7}).fault(), LMCD_E_INVALID);
   EXPECT_TRUE(opened({LMCD_GROUP_WINDOW, 7}).is(wire::NamespaceOpened::kOpcode));
+  const std::vector<lmcd_group_t> five(5, lmcd_group_t{LMCD_GROUP_FULL, 0});
+  EXPECT_EQ(client.ask(wire::NamespaceOpen{256, five, "of many parts"}).fault(), LMCD_E_INVALID);
+  EXPECT_TRUE(client.ask(wire::NamespaceOpen{204, five, "of many parts"})
+                  .is(wire::NamespaceOpened::kOpcode));
 }
 
 TEST_F(HostileTest, operators_verbs_are_for_operators) {
