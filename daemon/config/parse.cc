@@ -171,8 +171,7 @@ Result<Invocation> parse(const Input& input) {
 
   const std::vector<Setting> flags = reader.take();
   LMCD_ASSIGN(const std::vector<Setting> variables, read_environment(environment));
-  LMCD_ASSIGN(const std::vector<Setting> file,
-              file_settings(input, config_path(flags, variables)));
+  LMCD_ASSIGN(const std::vector<Setting> file, file_settings(input, config_path(flags, variables)));
   out.options = defaults();
   LMCD_TRY(apply(out.options, file, Source::kFile));
   LMCD_TRY(apply(out.options, variables, Source::kEnvironment));

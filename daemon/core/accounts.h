@@ -84,7 +84,7 @@ class Accounts {
   std::vector<Account> accounts_;
   std::unordered_map<std::string, TenantId> numbers_;
   std::unordered_map<SessionId, uint32_t> opened_;  // tenants with bytes, by their opener
-  TenantId next_look_ = 0;  // where the search for an unused number goes on
+  TenantId next_look_ = 0;                          // where the search for an unused number goes on
 };
 
 }  // namespace lmcd::core

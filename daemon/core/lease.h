@@ -36,8 +36,8 @@ struct Lease {
 
 struct SessionBook {
   LivenessSlot slot = 0;
-  uint64_t held_bytes = 0;  // being written for it, or quarantined after it
-  uint64_t read_items = 0;  // of its read leases
+  uint64_t held_bytes = 0;              // being written for it, or quarantined after it
+  uint64_t read_items = 0;              // of its read leases
   std::unordered_set<uint32_t> spaces;  // that it has open
   std::unordered_map<uint64_t, Lease> leases;
 };

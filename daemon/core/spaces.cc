@@ -13,9 +13,8 @@ Result<uint32_t> Spaces::open(std::string_view description, const lmcd_key_t& fi
         std::memcmp(&known.fingerprint, &fingerprint, sizeof fingerprint) != 0) {
       continue;
     }
-    const bool same =
-        known.rank_count == rank_count && known.groups.size() == groups.size() &&
-        std::memcmp(known.groups.data(), groups.data(), groups.size_bytes()) == 0;
+    const bool same = known.rank_count == rank_count && known.groups.size() == groups.size() &&
+                      std::memcmp(known.groups.data(), groups.data(), groups.size_bytes()) == 0;
     if (same) return known.number;
     return fault(LMCD_E_INVALID,
                  "namespace: this description is known with %u ranks and %zu groups, now it comes "
@@ -27,8 +26,7 @@ Result<uint32_t> Spaces::open(std::string_view description, const lmcd_key_t& fi
     return fault(LMCD_E_LIMIT, "namespace: all %u have objects or are open in a session",
                  Ledger::kSpaces);
   }
-  const uint32_t number =
-      ledger_.write_space(*place, description, fingerprint, rank_count, groups);
+  const uint32_t number = ledger_.write_space(*place, description, fingerprint, rank_count, groups);
   spaces_[*place] = {fingerprint, number, rank_count, 0, 0, {groups.begin(), groups.end()}};
   return number;
 }

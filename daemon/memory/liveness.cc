@@ -41,8 +41,7 @@ bool is_locked(int file, uint32_t slot) {
 Result<Liveness> Liveness::open(const std::string& path, uint32_t slots) {
   if (mkdir(path.c_str(), 0700) != 0 && errno != EEXIST)
     return errno_fault(LMCD_E_IO, errno, "make the liveness directory %s", path.c_str());
-  FileDescriptor directory(
-      ::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW));
+  FileDescriptor directory(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW));
   if (!directory.valid())
     return errno_fault(LMCD_E_IO, errno, "open the liveness directory %s", path.c_str());
   Liveness liveness(std::move(directory), slots);
@@ -56,8 +55,8 @@ Result<Liveness> Liveness::open(const std::string& path, uint32_t slots) {
 }
 
 Status Liveness::probe() const {
-  FileDescriptor file(openat(directory_.get(), kProbe,
-                             O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
+  FileDescriptor file(
+      openat(directory_.get(), kProbe, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
   if (!file.valid()) return errno_fault(LMCD_E_IO, errno, "no file can be made");
   const bool lockable = ask(file.get(), 0).has_value();
   const int reason = errno;

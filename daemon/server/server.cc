@@ -139,8 +139,8 @@ Result<std::unique_ptr<Server::Life>> Server::begin_life(bool cold) {
   LMCD_ASSIGN(life->incarnation, Incarnation::open(plan, {*backing_, clock_, *life->events, log_}));
   core::Store& store = life->incarnation->store();
   LMCD_ASSIGN(life->copies, make_copies(*life->incarnation));
-  life->quotas =
-      std::make_unique<admin::QuotaFile>(identity_->path_of("quotas"), store.accounts(), *state_writer_);
+  life->quotas = std::make_unique<admin::QuotaFile>(identity_->path_of("quotas"), store.accounts(),
+                                                    *state_writer_);
   LMCD_TRY(life->quotas->load());
   transport::Sessions::Limits limits;
   limits.sessions = options_.max_sessions;

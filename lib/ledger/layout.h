@@ -87,9 +87,7 @@ constexpr bool is_set(uint32_t used) { return used % 2 == 1; }
 constexpr uint32_t space_number(uint32_t used, uint32_t place, uint32_t capacity) {
   return used / 2 * capacity + place;
 }
-constexpr uint32_t used_by(uint32_t number, uint32_t capacity) {
-  return number / capacity * 2 + 1;
-}
+constexpr uint32_t used_by(uint32_t number, uint32_t capacity) { return number / capacity * 2 + 1; }
 
 struct TenantEntry {
   std::atomic<uint32_t> used;

@@ -210,8 +210,9 @@ TEST_F(HostileTest, locking_more_than_its_own_byte_hides_no_death_and_keeps_nobo
     if (writer == 0) {
       std::optional<RawClient> client = RawClient::open(daemon_->socket());
       const bool wrote =
-          client && client->reserve(client->open_space(), key_of(number), kObjectBytes, 1).outcome ==
-                        uint32_t{LMCD_RESERVED};
+          client &&
+          client->reserve(client->open_space(), key_of(number), kObjectBytes, 1).outcome ==
+              uint32_t{LMCD_RESERVED};
       std::_Exit(wrote ? 0 : 1);
     }
     int status = 0;
@@ -219,8 +220,9 @@ TEST_F(HostileTest, locking_more_than_its_own_byte_hides_no_death_and_keeps_nobo
     EXPECT_EQ(status, 0);
   }
   const lmcd_key_t key = key_of(10);
-  for (int i = 0; i < 2000 && good_->reserve(space_, key, kObjectBytes, 100).outcome ==
-                                  uint32_t{LMCD_PENDING}; ++i) {
+  for (int i = 0;
+       i < 2000 && good_->reserve(space_, key, kObjectBytes, 100).outcome == uint32_t{LMCD_PENDING};
+       ++i) {
     good_->settle();
   }
   for (int i = 0; i < 2000 && quarantined_parts() != 0; ++i) good_->settle();

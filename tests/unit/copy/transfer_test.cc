@@ -206,8 +206,7 @@ TEST(Transfer, a_cancel_is_heeded_in_the_middle_of_an_item) {
   std::vector<std::byte> memory(8 * kRunBytes, std::byte{1});
   std::vector<std::byte> extent(8 * kRunBytes, std::byte{2});
   const Page page{reinterpret_cast<uintptr_t>(memory.data()), kRunBytes, 0, kRunBytes, 1, 8, 0};
-  const Layout layout =
-      std::move(Layout::make({&page, 1}, Memory::whole_process()).value());
+  const Layout layout = std::move(Layout::make({&page, 1}, Memory::whole_process()).value());
   const uint32_t blocks[] = {0, 1, 2, 3, 4, 5, 6, 7};
   const Item item{extent.data(), extent.size(), blocks, {}};
   Kernel kernel = fastest_kernel();

@@ -1,14 +1,14 @@
 // A store over private memory, a hand-turned clock and a plain LRU, for tests of core.
 #pragma once
 
+#include <gtest/gtest.h>
+
 #include <algorithm>
 #include <cstring>
 #include <list>
 #include <map>
 #include <memory>
 #include <vector>
-
-#include <gtest/gtest.h>
 
 #include "daemon/core/store.h"
 #include "lib/ledger/reader.h"
@@ -40,13 +40,13 @@ class PlainLru final : public EvictionPolicy {
     std::erase(withheld_, id);
   }
   ObjectId victim() override {
-    auto found = std::find_if(order_.begin(), order_.end(), [&](ObjectId id) { return may_go(id); });
+    auto found =
+        std::find_if(order_.begin(), order_.end(), [&](ObjectId id) { return may_go(id); });
     return found == order_.end() ? kNoObject : *found;
   }
   ObjectId victim_of(uint32_t tenant) override {
-    auto found = std::find_if(order_.begin(), order_.end(), [&](ObjectId id) {
-      return may_go(id) && tenants_[id] == tenant;
-    });
+    auto found = std::find_if(order_.begin(), order_.end(),
+                              [&](ObjectId id) { return may_go(id) && tenants_[id] == tenant; });
     return found == order_.end() ? kNoObject : *found;
   }
 
@@ -92,8 +92,8 @@ class StoreTest : public testing::Test {
     plan_.records = records;
     plan_.hash_seed = 5;
     memory_ = std::move(Reservation::make(Ledger::bytes_for(plan_)).value());
-    auto made = Store::make(Ledger::format(memory_.address(), plan_), options, *policy_, clock_,
-                            events_);
+    auto made =
+        Store::make(Ledger::format(memory_.address(), plan_), options, *policy_, clock_, events_);
     ASSERT_TRUE(made.ok());
     store_ = std::move(made.value());
     open_sessions();
@@ -139,8 +139,7 @@ class StoreTest : public testing::Test {
   std::vector<wire::Grant> acquire(SessionId session, uint64_t lease,
                                    const std::vector<lmcd_key_t>& keys, lmcd_part_t part = {}) {
     std::vector<wire::Grant> grants(keys.size());
-    EXPECT_TRUE(
-        store_->acquire(session, lease, {space_, keys, {&part, 1}}, grants.data()).ok());
+    EXPECT_TRUE(store_->acquire(session, lease, {space_, keys, {&part, 1}}, grants.data()).ok());
     return grants;
   }
 

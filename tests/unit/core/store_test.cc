@@ -356,8 +356,8 @@ TEST_F(Life, a_number_of_before_names_nothing) {
   const uint64_t length = kAlign;
   const lmcd_part_t part{};
   wire::Grant grant;
-  const ReserveRequest request{space_ + Ledger::kSpaces, "", nullptr, 0, {&key, 1}, {&part, 1},
-                               {&length, 1}};
+  const ReserveRequest request{
+      space_ + Ledger::kSpaces, "", nullptr, 0, {&key, 1}, {&part, 1}, {&length, 1}};
   EXPECT_EQ(store_->reserve(kSession, 1, request, &grant).code(), LMCD_E_INVALID);
 }
 
@@ -397,8 +397,7 @@ TEST_F(Life, what_is_written_for_another_session_counts_against_that_one) {
   const lmcd_part_t part{};
   const uint64_t length = kAlign;
   wire::Grant grants[3];
-  const ReserveRequest request{space_, "",           nullptr,      0,
-                               keys,   {&part, 1}, {&length, 1}, kOther};
+  const ReserveRequest request{space_, "", nullptr, 0, keys, {&part, 1}, {&length, 1}, kOther};
   ASSERT_TRUE(store_->reserve(kSession, 1, request, grants).ok());
   EXPECT_EQ(grants[1].outcome, LMCD_RESERVED);
   EXPECT_EQ(grants[2].outcome, LMCD_REFUSED);

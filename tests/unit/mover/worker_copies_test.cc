@@ -29,9 +29,9 @@ class Copying : public core::StoreTest {
     arena_file_ = memory_file(64 * kAlign);
     arena_ =
         std::move(GuardedRegion::map(arena_file_.get(), 64 * kAlign, Access::kReadWrite).value());
-    auto made = WorkerCopies::make(*store_, pool_, arena_, {.session = 99,
-                                                           .checksums = checksums,
-                                                           .jobs_in_pool = jobs_in_pool});
+    auto made =
+        WorkerCopies::make(*store_, pool_, arena_,
+                           {.session = 99, .checksums = checksums, .jobs_in_pool = jobs_in_pool});
     ASSERT_TRUE(made.ok());
     copies_ = std::move(made.value());
     engine_file_ = memory_file(kSegmentBytes);
