@@ -38,8 +38,8 @@ Status ReplayStore::open(std::string_view policy, uint32_t capacity_blocks) {
   LMCD_ASSIGN(store_, core::Store::make(core::Ledger::format(ledger_memory_.address(), plan), {},
                                         *policy_, clock_, events_));
   const lmcd_group_t group{LMCD_GROUP_FULL, 0};
-  LMCD_ASSIGN(space_, store_->open_space("replay", key_of(0), 1, {&group, 1}));
   store_->open_session(kSession, kSlot);
+  LMCD_ASSIGN(space_, store_->open_space(kSession, "replay", key_of(0), 1, {&group, 1}));
   return {};
 }
 

@@ -188,7 +188,7 @@ typedef struct lmcd_group {
 
 typedef struct lmcd_namespace_options {
   uint32_t struct_size;
-  uint32_t rank_count;       /* 1 to 256; 0: 1 */
+  uint32_t rank_count;       /* 1 to 256; 0: 1. Times group_count: at most 1024 */
   uint32_t group_count;      /* 1 to 16; 0: one full group */
   uint32_t reserved;
   const lmcd_group_t *groups;
@@ -282,7 +282,8 @@ typedef struct lmcd_reserve_request {
   lmcd_part_t part;
   uint32_t depth;               /* of keys[0]: chunks before it */
   const lmcd_key_t *parent;     /* of keys[0]; NULL: a root */
-  const char *tenant;           /* cache_salt; NULL or "": the default tenant */
+  const char *tenant;           /* cache_salt, UTF-8 without control characters; NULL or "": the
+                                   default tenant */
 } lmcd_reserve_t;
 
 /* Asks for extents to write. Per item RESERVED, EXISTS, PENDING, NO_SPACE or REFUSED. The lease

@@ -80,7 +80,8 @@ typedef struct lmcd_quota {
   uint32_t reserved;
 } lmcd_quota_t;
 
-/* Sets (limited 1) or removes (limited 0) the quota of quota->tenant. Kept across restarts. */
+/* Sets (limited 1) or removes (limited 0) the quota of quota->tenant. Kept across restarts.
+ * LMCD_E_NOT_FOUND: there is none to remove. */
 lmcd_code_t lmcd_quota_set(lmcd_session_t *session, const lmcd_quota_t *quota,
                            lmcd_error_t *err);
 /* The quotas and use of all known tenants, up to `capacity` (at most 4096); *cursor as for

@@ -76,7 +76,7 @@ def options_page() -> str:
         ).stdout
     )
     lines = [OPTIONS_HEAD, *table("option", "value", "default", "reload", "meaning")]
-    lines += [option_row(option) for option in described["options"] if not option["test"]]
+    lines += [option_row(option) for option in described["options"]]
     if described["later"]:
         lines += ["\n## Known and refused\n", "These come with parts that are not there yet.\n"]
         lines += table("option", "comes with", "meaning")

@@ -112,14 +112,16 @@ class Writer {
   }
 
   void write_spaces() {
-    json_.key("namespaces_total").number(store_.space_count());
+    const core::Spaces& spaces = store_.spaces();
+    json_.key("namespaces_total").number(spaces.count());
     json_.key("namespaces").begin_array();
-    for (uint32_t number = 0; number < store_.space_count() && room(); ++number) {
-      const ledger::SpaceEntry& space = store_.ledger().space(number);
+    for (uint32_t place = 0; place < spaces.count() && room(); ++place) {
+      if (spaces.at(place) == nullptr) continue;
+      const ledger::SpaceEntry& space = store_.ledger().space(place);
       const std::size_t length =
           std::min<std::size_t>(space.description_bytes, ledger::SpaceEntry::kDescriptionBytes);
       json_.begin_object();
-      json_.key("space").number(number);
+      json_.key("space").number(spaces.at(place)->number);
       json_.key("fingerprint").text(hex(space.fingerprint));
       json_.key("ranks").number(space.rank_count);
       json_.key("groups").number(space.group_count);

@@ -25,7 +25,6 @@ void describe(const Option& option, JsonWriter& json) {
   json.key("valid").text(option.takes());
   json.key("reload").boolean(option.reload == Reload::kReload);
   json.key("repeatable").boolean(option.repeatable);
-  json.key("test").boolean(option.test);
   json.key("help").text(option.help);
   json.key("aliases").begin_array();
   for (const Alias& alias : aliases())
@@ -69,11 +68,9 @@ std::string effective_config(const Options& options) {
   JsonWriter json;
   json.begin_object();
   for (const Option& option : config::options()) {
-    const Source source = options.source(option.item);
-    if (option.test && source == Source::kDefault) continue;
     json.key(option.name).begin_object().key("value");
     option.print(options, json);
-    json.key("source").text(source_word(source)).end_object();
+    json.key("source").text(source_word(options.source(option.item))).end_object();
   }
   json.end_object();
   return json.document();
@@ -90,8 +87,7 @@ std::string usage() {
       "--config names; a flag goes before the environment, and that before the file. Switches\n"
       "have a form --no-<name>.\n"
       "\n";
-  for (const Option& option : options())
-    if (!option.test) append_usage(text, option);
+  for (const Option& option : options()) append_usage(text, option);
   return text;
 }
 

@@ -9,7 +9,7 @@
 namespace lmcd::config {
 
 // {"options": [{name, flag, environment, kind, unit, default, derived, required, valid, reload,
-// repeatable, test, help, aliases}], "later": [{name, with, help}]}: all of options.def.
+// repeatable, help, aliases}], "later": [{name, with, help}]}: all of options.def.
 // docs/options.md and the flags of `lmcd serve` are made from it.
 std::string describe_options();
 

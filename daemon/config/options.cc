@@ -8,10 +8,9 @@
 namespace lmcd::config {
 namespace {
 
-#define LMCD_DESCRIBE(is_test, value_kind, member, option_name, value_unit, first, range, rule,    \
-                      about)                                                                       \
+#define LMCD_DESCRIBE(value_kind, member, option_name, value_unit, first, range, rule, about)      \
   Option{Item::member, option_name, value_kind::kName, value_unit, first, range, Reload::rule,     \
-         about, is_test, value_kind::kRepeatable, value_kind::kMayEcho,                            \
+         about, value_kind::kRepeatable, value_kind::kMayEcho,                                     \
          [](Options& options, std::string_view text) {                                             \
            return value_kind::read(text, range, options.member);                                   \
          },                                                                                        \
@@ -22,37 +21,31 @@ namespace {
          [] { return value_kind::takes(range); }},
 
 const Option kOptions[] = {
-#define LMCD_OPTION(...) LMCD_DESCRIBE(false, __VA_ARGS__)
-#define LMCD_TEST_OPTION(...) LMCD_DESCRIBE(true, __VA_ARGS__)
+#define LMCD_OPTION LMCD_DESCRIBE
 #define LMCD_ALIAS(alias, name)
 #define LMCD_LATER(name, with, help)
 #include "daemon/config/options.def"
 #undef LMCD_OPTION
-#undef LMCD_TEST_OPTION
 #undef LMCD_ALIAS
 #undef LMCD_LATER
 };
 
 const LaterOption kLater[] = {
 #define LMCD_OPTION(...)
-#define LMCD_TEST_OPTION(...)
 #define LMCD_ALIAS(alias, name)
 #define LMCD_LATER(name, with, help) {name, with, help},
 #include "daemon/config/options.def"
 #undef LMCD_OPTION
-#undef LMCD_TEST_OPTION
 #undef LMCD_ALIAS
 #undef LMCD_LATER
 };
 
 const Alias kAliases[] = {
 #define LMCD_OPTION(...)
-#define LMCD_TEST_OPTION(...)
 #define LMCD_ALIAS(alias, name) {alias, name},
 #define LMCD_LATER(name, with, help)
 #include "daemon/config/options.def"
 #undef LMCD_OPTION
-#undef LMCD_TEST_OPTION
 #undef LMCD_ALIAS
 #undef LMCD_LATER
 };

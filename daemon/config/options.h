@@ -25,12 +25,10 @@ enum class Reload : uint8_t {
 // A place for each option of struct Options: Item::chunk_tokens is its place in the table.
 enum class Item : uint16_t {
 #define LMCD_OPTION(kind, member, ...) member,
-#define LMCD_TEST_OPTION LMCD_OPTION
 #define LMCD_ALIAS(alias, name)
 #define LMCD_LATER(name, with, help)
 #include "daemon/config/options.def"
 #undef LMCD_OPTION
-#undef LMCD_TEST_OPTION
 #undef LMCD_ALIAS
 #undef LMCD_LATER
   kCount
@@ -39,12 +37,10 @@ inline constexpr std::size_t kItems = static_cast<std::size_t>(Item::kCount);
 
 struct Options {
 #define LMCD_OPTION(kind, member, ...) kind::Value member{};
-#define LMCD_TEST_OPTION LMCD_OPTION
 #define LMCD_ALIAS(alias, name)
 #define LMCD_LATER(name, with, help)
 #include "daemon/config/options.def"
 #undef LMCD_OPTION
-#undef LMCD_TEST_OPTION
 #undef LMCD_ALIAS
 #undef LMCD_LATER
 
@@ -62,7 +58,6 @@ struct Option {
   std::string_view valid;
   Reload reload;
   std::string_view help;
-  bool test;        // refused unless LMCD_TESTING=1
   bool repeatable;
   bool may_echo;    // false: a message never repeats its value
 

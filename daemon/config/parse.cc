@@ -30,8 +30,7 @@ constexpr ActionFlag kActions[] = {
 // Reads flags: --name value, --name=value, and for switches --name and --no-name.
 class FlagReader {
  public:
-  FlagReader(std::span<const char* const> arguments, const Environment& environment)
-      : arguments_(arguments), environment_(environment) {}
+  explicit FlagReader(std::span<const char* const> arguments) : arguments_(arguments) {}
 
   Status read();
   Action action() const { return action_; }
@@ -43,7 +42,6 @@ class FlagReader {
   Status read_no_switch(std::string_view name, const std::string& where);
 
   std::span<const char* const> arguments_;
-  const Environment& environment_;
   std::size_t next_ = 0;
   Action action_ = Action::kServe;
   std::vector<Setting> settings_;
@@ -65,7 +63,7 @@ bool FlagReader::read_action(std::string_view name) {
 }
 
 Status FlagReader::read_no_switch(std::string_view name, const std::string& where) {
-  LMCD_ASSIGN(const Option* option, resolve(name, where, environment_));
+  LMCD_ASSIGN(const Option* option, resolve(name, where));
   if (!option->is_switch())
     return fault(LMCD_E_INVALID, "%s: \"%s\" is not a switch", where.c_str(),
                  std::string(option->name).c_str());
@@ -86,7 +84,7 @@ Status FlagReader::read_one(std::string_view argument) {
 
   std::string where = "option " + in_quotes(name);
   if (!joined && name.starts_with("no-")) return read_no_switch(name.substr(3), where);
-  LMCD_ASSIGN(const Option* option, resolve(name, where, environment_));
+  LMCD_ASSIGN(const Option* option, resolve(name, where));
   if (!joined) {
     if (option->is_switch())
       value = "true";
@@ -145,12 +143,11 @@ Result<std::string> read_whole(const std::string& path) {
   return text;
 }
 
-Result<std::vector<Setting>> file_settings(const Input& input, const std::string& path,
-                                           const Environment& environment) {
-  if (input.file) return read_file(*input.file, path.empty() ? "config" : path, environment);
+Result<std::vector<Setting>> file_settings(const Input& input, const std::string& path) {
+  if (input.file) return read_file(*input.file, path.empty() ? "config" : path);
   if (path.empty()) return std::vector<Setting>();
   LMCD_ASSIGN(std::string text, read_whole(path));
-  return read_file(text, path, environment);
+  return read_file(text, path);
 }
 
 Status check_required(const Options& options) {
@@ -166,7 +163,7 @@ Status check_required(const Options& options) {
 
 Result<Invocation> parse(const Input& input) {
   Environment environment(input.environment);
-  FlagReader reader(input.arguments, environment);
+  FlagReader reader(input.arguments);
   LMCD_TRY(reader.read());
   Invocation out;
   out.action = reader.action();
@@ -174,8 +171,7 @@ Result<Invocation> parse(const Input& input) {
 
   const std::vector<Setting> flags = reader.take();
   LMCD_ASSIGN(const std::vector<Setting> variables, read_environment(environment));
-  LMCD_ASSIGN(const std::vector<Setting> file,
-              file_settings(input, config_path(flags, variables), environment));
+  LMCD_ASSIGN(const std::vector<Setting> file, file_settings(input, config_path(flags, variables)));
   out.options = defaults();
   LMCD_TRY(apply(out.options, file, Source::kFile));
   LMCD_TRY(apply(out.options, variables, Source::kEnvironment));

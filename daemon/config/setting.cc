@@ -22,8 +22,7 @@ bool is_option_variable(std::string_view name) {
 
 std::string suggestion(const std::string& name) {
   std::vector<std::string_view> names;
-  for (const Option& option : options())
-    if (!option.test) names.push_back(option.name);
+  for (const Option& option : options()) names.push_back(option.name);
   for (const LaterOption& option : later_options()) names.push_back(option.name);
   for (const Alias& alias : aliases()) names.push_back(alias.alias);
   std::string_view best = closest(name, names);
@@ -42,15 +41,9 @@ std::string_view Environment::value(std::string_view name) const {
   return {};
 }
 
-Result<const Option*> resolve(std::string_view name, const std::string& where,
-                              const Environment& environment) {
+Result<const Option*> resolve(std::string_view name, const std::string& where) {
   std::string known = canonical(name);
-  if (const Option* option = find_option(known)) {
-    if (option->test && !environment.testing())
-      return fault(LMCD_E_INVALID, "%s: an option for tests, taken only with LMCD_TESTING=1",
-                   where.c_str());
-    return option;
-  }
+  if (const Option* option = find_option(known)) return option;
   if (const LaterOption* later = find_later_option(known))
     return fault(LMCD_E_UNSUPPORTED, "%s: this version does not have it; it comes with %s",
                  where.c_str(), std::string(later->with).c_str());
@@ -66,15 +59,13 @@ Result<std::vector<Setting>> read_environment(const Environment& environment) {
     std::string_view name = text.substr(0, equals);
     if (!is_option_variable(name)) continue;
     std::string where = "environment " + in_quotes(name);
-    LMCD_ASSIGN(const Option* option,
-                resolve(name.substr(kPrefix.size()), where, environment));
+    LMCD_ASSIGN(const Option* option, resolve(name.substr(kPrefix.size()), where));
     settings.push_back({option, std::string(text.substr(equals + 1)), std::move(where)});
   }
   return settings;
 }
 
-Result<std::vector<Setting>> read_file(std::string_view text, const std::string& path,
-                                       const Environment& environment) {
+Result<std::vector<Setting>> read_file(std::string_view text, const std::string& path) {
   Result<std::vector<Entry>> entries = read_mapping(text);
   if (!entries.ok()) {
     Status status = entries.status();
@@ -83,7 +74,7 @@ Result<std::vector<Setting>> read_file(std::string_view text, const std::string&
   std::vector<Setting> settings;
   for (const Entry& entry : entries.value()) {
     std::string where = path + ":" + std::to_string(entry.line) + ": " + in_quotes(entry.key);
-    LMCD_ASSIGN(const Option* option, resolve(entry.key, where, environment));
+    LMCD_ASSIGN(const Option* option, resolve(entry.key, where));
     if (option->item == Item::config)
       return fault(LMCD_E_INVALID, "%s: a file cannot name another one", where.c_str());
     if (entry.values.size() != 1 && !option->repeatable)

@@ -26,8 +26,6 @@ class Environment {
   std::span<const char* const> variables() const { return variables_; }
   // The value of a variable; empty when it is not set.
   std::string_view value(std::string_view name) const;
-  // LMCD_TESTING=1: options for tests of lmcd itself may be given.
-  bool testing() const { return value("LMCD_TESTING") == "1"; }
 
  private:
   std::span<const char* const> variables_;
@@ -35,11 +33,9 @@ class Environment {
 
 // Finds the option that `name` (any spelling) means, as given at `where`.
 // Faults: LMCD_E_INVALID with the closest name; LMCD_E_UNSUPPORTED for one that comes later.
-Result<const Option*> resolve(std::string_view name, const std::string& where,
-                              const Environment& environment);
+Result<const Option*> resolve(std::string_view name, const std::string& where);
 
 Result<std::vector<Setting>> read_environment(const Environment& environment);
-Result<std::vector<Setting>> read_file(std::string_view text, const std::string& path,
-                                       const Environment& environment);
+Result<std::vector<Setting>> read_file(std::string_view text, const std::string& path);
 
 }  // namespace lmcd::config

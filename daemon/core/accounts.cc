@@ -8,10 +8,36 @@ std::optional<TenantId> Accounts::intern(std::string_view salt) {
   if (auto known = find(salt)) return known;
   std::optional<TenantId> number = take_number();
   if (!number) return std::nullopt;
-  accounts_[*number] = {std::string(salt), 0, 0, false, true};
+  accounts_[*number] = {.salt = std::string(salt), .open = true};
   numbers_[std::string(salt)] = *number;
   ledger_.write_tenant(*number, salt);
   return number;
+}
+
+std::optional<TenantId> Accounts::intern_for(SessionId session, std::string_view salt) {
+  const std::optional<TenantId> known = find(salt);
+  if (known && accounts_[*known].known()) return known;
+  const auto opened = opened_.find(session);
+  if (opened != opened_.end() && opened->second >= kTenantsPerSession) return std::nullopt;
+  return intern(salt);
+}
+
+void Accounts::charge(TenantId tenant, uint64_t bytes, SessionId session) {
+  Account& account = accounts_[tenant];
+  if (account.used_bytes == 0 && session != 0) {
+    account.opener = session;
+    ++opened_[session];
+  }
+  account.used_bytes += bytes;
+}
+
+void Accounts::discharge(TenantId tenant, uint64_t bytes) {
+  Account& account = accounts_[tenant];
+  account.used_bytes -= bytes;
+  if (account.used_bytes != 0 || account.opener == 0) return;
+  auto opened = opened_.find(account.opener);
+  if (--opened->second == 0) opened_.erase(opened);
+  account.opener = 0;
 }
 
 std::optional<TenantId> Accounts::find(std::string_view salt) const {
@@ -48,7 +74,7 @@ bool Accounts::remove_quota(std::string_view salt) {
 
 void Accounts::adopt(TenantId tenant, std::string_view salt) {
   if (accounts_.size() <= tenant) accounts_.resize(std::size_t{tenant} + 1);
-  accounts_[tenant] = {std::string(salt), 0, 0, false, true};
+  accounts_[tenant] = {.salt = std::string(salt), .open = true};
   numbers_[std::string(salt)] = tenant;
 }
 
@@ -58,8 +84,7 @@ std::optional<TenantId> Accounts::take_number() {
     accounts_.emplace_back();
     return static_cast<TenantId>(accounts_.size() - 1);
   }
-  constexpr uint32_t kLooks = 1024;
-  for (uint32_t look = 0; look < kLooks; ++look) {
+  for (uint32_t look = 0; look < Ledger::kTenants; ++look) {
     const TenantId candidate = next_look_;
     next_look_ = static_cast<TenantId>((next_look_ + 1u) % Ledger::kTenants);
     const Account& account = accounts_[candidate];

@@ -50,7 +50,8 @@ class Allocator {
   uint64_t offset_of(ExtentId id) const { return uint64_t{nodes_[id].start} * granule_bytes_; }
   // Bytes that an extent of `length` bytes takes.
   uint64_t footprint(uint64_t length) const {
-    return (length + granule_bytes_ - 1) / granule_bytes_ * granule_bytes_;
+    const uint64_t rest = granule_bytes_ - 1;
+    return (length + rest) & ~rest;
   }
 
   uint64_t free_bytes() const { return free_granules_ * granule_bytes_; }

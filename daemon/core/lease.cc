@@ -32,7 +32,7 @@ LeaseBook::Writers LeaseBook::writers() const {
     for (const auto& [id, lease] : book.leases) {
       if (lease.kind != LeaseKind::kWrite) continue;
       for (const LeaseItem& item : lease.items) {
-        if (item.part != kNoPart) writers[item.part] = {book.slot, session, id};
+        if (item.part != kNoPart) writers[item.part] = {book.slot, session, id, lease.payer};
       }
     }
   }

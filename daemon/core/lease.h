@@ -29,14 +29,16 @@ struct Lease {
   Lifetime lifetime = Lifetime::kExpires;
   uint64_t expires_ms = 0;
   bool queued = false;  // to expire
+  SessionId payer = 0;  // of a write lease: whose limit its bytes count against
   uint32_t open_items = 0;
   std::vector<LeaseItem> items;  // by place in the batch
 };
 
 struct SessionBook {
   LivenessSlot slot = 0;
-  uint64_t held_bytes = 0;  // being written, or quarantined after it
-  uint64_t read_items = 0;  // of its read leases
+  uint64_t held_bytes = 0;              // being written for it, or quarantined after it
+  uint64_t read_items = 0;              // of its read leases
+  std::unordered_set<uint32_t> spaces;  // that it has open
   std::unordered_map<uint64_t, Lease> leases;
 };
 
@@ -45,6 +47,7 @@ struct Writer {
   LivenessSlot slot = 0;
   SessionId session = 0;
   uint64_t lease = 0;
+  SessionId payer = 0;
 };
 
 class LeaseBook {

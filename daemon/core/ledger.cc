@@ -85,7 +85,7 @@ void Ledger::publish(uint32_t number, const Identity& identity, uint64_t word) {
   poke(record.offset, identity.offset);
   poke(record.length, identity.length);
   poke(record.crc32c, 0u);
-  poke(record.label, ledger::to_word({identity.space, identity.part, false}));
+  poke(record.label, ledger::to_word({identity.space % kSpaces, identity.part, false}));
   poke(record.tenant, identity.tenant);
   poke(record.depth, identity.depth);
   poke(record.owner_slot, identity.owner_slot);
@@ -119,17 +119,23 @@ void Ledger::set_checksum(uint32_t number, uint32_t crc32c) {
   poke(records_[number].label, ledger::to_word(label));
 }
 
-void Ledger::write_space(uint32_t number, std::string_view description,
-                         const lmcd_key_t& fingerprint, uint32_t rank_count,
-                         std::span<const lmcd_group_t> groups) {
-  ledger::SpaceEntry& entry = spaces_[number];
+uint32_t Ledger::write_space(uint32_t place, std::string_view description,
+                             const lmcd_key_t& fingerprint, uint32_t rank_count,
+                             std::span<const lmcd_group_t> groups) {
+  ledger::SpaceEntry& entry = spaces_[place];
+  uint32_t used = entry.used.load(std::memory_order_relaxed);
+  if (ledger::is_set(used)) entry.used.store(++used, std::memory_order_relaxed);
+  // A reader that sees any of what follows sees that the entry is being written.
+  std::atomic_thread_fence(std::memory_order_release);
   entry.rank_count = rank_count;
   entry.group_count = static_cast<uint32_t>(groups.size());
   std::copy(groups.begin(), groups.end(), entry.groups);
   std::memcpy(entry.fingerprint, fingerprint.bytes, sizeof entry.fingerprint);
   entry.description_bytes = static_cast<uint32_t>(description.size());
   std::copy(description.begin(), description.end(), entry.description);
-  entry.used.store(1, std::memory_order_release);
+  LMCD_SYNC_POINT("space.before_used");
+  entry.used.store(++used, std::memory_order_release);
+  return ledger::space_number(used, place, kSpaces);
 }
 
 void Ledger::write_tenant(uint32_t number, std::string_view salt) {

@@ -31,6 +31,8 @@ class Ledger {
   };
   static constexpr uint32_t kSpaces = 4096;
   static constexpr uint32_t kTenants = 16384;
+  // What `used` of a SpaceEntry may come to: numbers have 32 bits.
+  static constexpr uint32_t kSpaceUsedMax = UINT32_MAX / kSpaces * 2 - 1;
 
   // What is written of a part while its word says FREE.
   struct Identity {
@@ -60,7 +62,7 @@ class Ledger {
   const ledger::Header& header() const { return *header_; }
   ledger::Record& record(uint32_t number) { return records_[number]; }
   const ledger::Record& record(uint32_t number) const { return records_[number]; }
-  ledger::SpaceEntry& space(uint32_t number) { return spaces_[number]; }
+  ledger::SpaceEntry& space(uint32_t place) { return spaces_[place]; }
   ledger::TenantEntry& tenant(uint32_t number) { return tenants_[number]; }
   // The index that clients read; the store's own writes to it.
   ledger::Bucket* buckets() { return buckets_; }
@@ -84,8 +86,14 @@ class Ledger {
   // Requires: the word says RESERVED.
   void set_checksum(uint32_t number, uint32_t crc32c);
 
-  void write_space(uint32_t number, std::string_view description, const lmcd_key_t& fingerprint,
-                   uint32_t rank_count, std::span<const lmcd_group_t> groups);
+  // Writes a namespace into the entry at `place`, in place of what stood there. Returns its number.
+  // Requires: may_write_space(place).
+  uint32_t write_space(uint32_t place, std::string_view description, const lmcd_key_t& fingerprint,
+                       uint32_t rank_count, std::span<const lmcd_group_t> groups);
+  // Whether the place has numbers left.
+  bool may_write_space(uint32_t place) const {
+    return spaces_[place].used.load(std::memory_order_relaxed) < kSpaceUsedMax;
+  }
   void write_tenant(uint32_t number, std::string_view salt);
   // Empties the index, as a restart does before it fills it again.
   void clear_index();

@@ -33,7 +33,7 @@ struct Part {
   PartId prev_sibling;
   uint32_t depth;
   uint32_t leases;  // read leases
-  uint16_t space;
+  uint32_t space;
   uint16_t tenant;
   uint16_t hot_groups;
   uint16_t writers;       // parts being written

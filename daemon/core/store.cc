@@ -15,6 +15,13 @@ using ledger::make_word;
 using ledger::State;
 using ledger::state_of;
 
+namespace {
+
+// What one session may keep from being given to others.
+constexpr std::size_t kSpacesPerSession = 512;
+
+}  // namespace
+
 Store::Store(Ledger ledger, const StoreOptions& options, EvictionPolicy& policy,
              const Clock& clock, EventSink& events)
     : options_(options),
@@ -22,6 +29,7 @@ Store::Store(Ledger ledger, const StoreOptions& options, EvictionPolicy& policy,
       clock_(clock),
       events_(events),
       ledger_(ledger),
+      spaces_(ledger_),
       accounts_(ledger_, policy) {}
 
 Result<std::unique_ptr<Store>> Store::make(Ledger ledger, const StoreOptions& options,
@@ -48,25 +56,17 @@ Status Store::make_books() {
 
 // -- Namespaces and sessions ---------------------------------------------------------------
 
-Result<uint32_t> Store::open_space(std::string_view description, const lmcd_key_t& fingerprint,
-                                   uint32_t rank_count, std::span<const lmcd_group_t> groups) {
-  for (uint32_t number = 0; number < spaces_.size(); ++number) {
-    const Space& known = spaces_[number];
-    if (std::memcmp(&known.fingerprint, &fingerprint, sizeof fingerprint) != 0) continue;
-    const bool same =
-        known.rank_count == rank_count && known.groups.size() == groups.size() &&
-        std::memcmp(known.groups.data(), groups.data(), groups.size_bytes()) == 0;
-    if (same) return number;
-    return fault(LMCD_E_INVALID,
-                 "namespace: this description is known with %u ranks and %zu groups, now it comes "
-                 "with %u and %zu (or groups of other kinds)",
-                 known.rank_count, known.groups.size(), rank_count, groups.size());
+Result<uint32_t> Store::open_space(SessionId session, std::string_view description,
+                                   const lmcd_key_t& fingerprint, uint32_t rank_count,
+                                   std::span<const lmcd_group_t> groups) {
+  SessionBook* book = leases_.find(session);
+  if (book == nullptr) return fault(LMCD_E_SESSION_LOST, "namespace: no such session");
+  if (book->spaces.size() == kSpacesPerSession) {
+    return fault(LMCD_E_LIMIT, "namespace: the session has %zu open, and may have no more",
+                 book->spaces.size());
   }
-  if (spaces_.size() == Ledger::kSpaces)
-    return fault(LMCD_E_LIMIT, "namespace: all %u are in use", Ledger::kSpaces);
-  const uint32_t number = space_count();
-  ledger_.write_space(number, description, fingerprint, rank_count, groups);
-  spaces_.push_back({fingerprint, rank_count, {groups.begin(), groups.end()}});
+  LMCD_ASSIGN(uint32_t number, spaces_.open(description, fingerprint, rank_count, groups));
+  if (book->spaces.insert(number).second) spaces_.enter(number);
   return number;
 }
 
@@ -84,9 +84,10 @@ void Store::close_session(SessionId session) {
     --metrics_.write_leases;
     for (const LeaseItem& item : lease.items) {
       if (item.part == kNoPart || parts_[item.part].word != item.word) continue;
-      quarantine(item.part, {book->slot, session, id});
+      quarantine(item.part, {book->slot, session, id, lease.payer});
     }
   }
+  for (uint32_t space : book->spaces) spaces_.leave(space);
   leases_.close(session);
 }
 
@@ -130,6 +131,7 @@ void Store::free_record(PartId id) {
   Part& part = parts_[id];
   const uint64_t word = make_word(ledger::generation_of(part.word) + 1, State::kFree);
   ledger_.set_word(id, word);
+  spaces_.remove_part(part.space);
   part = {};
   part.word = word;
   part.next = spare_records_;
@@ -187,7 +189,10 @@ void Store::leave_object(PartId id) {
 // Makes `successor` speak for the object instead of `first`, which leaves it.
 void Store::change_first(PartId first, PartId successor) {
   const Part old = parts_[first];
-  if (old.known) policy_.forgotten(first);
+  if (old.known) {
+    if (holds(old) == 0) discount_evictable(first);
+    policy_.forgotten(first);
+  }
   Part& next = parts_[successor];
   next.parent = old.parent;
   next.first_child = old.first_child;
@@ -218,13 +223,13 @@ void Store::change_first(PartId first, PartId successor) {
     policy_.insert(
         {successor, hash, hot_bytes_of(successor), next.tenant, next.parent, next.depth});
     if (holds(next) != 0) policy_.withhold(successor);
+    else count_evictable(successor);
   }
 }
 
 void Store::link_family(PartId object, PartId parent) {
   Part& child = parts_[object];
   child.parent = parent;
-  child.first_child = kNoPart;
   child.prev_sibling = kNoPart;
   child.next_sibling = kNoPart;
   if (parent == kNoPart) return;
@@ -253,7 +258,7 @@ void Store::unlink_family(PartId object) {
 
 // Works out which groups are complete or being written, and tells the ledger's readers.
 void Store::refresh_groups(PartId first) {
-  const Space& space = spaces_[parts_[first].space];
+  const Spaces::Space& space = *spaces_.find(parts_[first].space);
   const uint32_t groups = static_cast<uint32_t>(space.groups.size());
   uint16_t committed[wire::kGroups];
   std::fill_n(committed, groups, uint16_t{0});
@@ -281,11 +286,15 @@ uint32_t Store::holds(const Part& object) const {
 
 // The two below follow a change that made the holds one, or none.
 void Store::hold(PartId object) {
-  if (parts_[object].known && holds(parts_[object]) == 1) policy_.withhold(object);
+  if (!parts_[object].known || holds(parts_[object]) != 1) return;
+  policy_.withhold(object);
+  discount_evictable(object);
 }
 
 void Store::unhold(PartId object) {
-  if (parts_[object].known && holds(parts_[object]) == 0) policy_.offer(object);
+  if (!parts_[object].known || holds(parts_[object]) != 0) return;
+  policy_.offer(object);
+  count_evictable(object);
 }
 
 void Store::lease_object(PartId part) {
@@ -335,6 +344,7 @@ const Metrics& Store::snapshot() {
   metrics_.hole_count = allocator_->hole_count();
   metrics_.populated_bytes = ledger_.header().frontier_bytes.load(std::memory_order_relaxed);
   metrics_.quarantined_parts = quarantine_.size();
+  metrics_.evictable_bytes = evictable_bytes_;
   return metrics_;
 }
 

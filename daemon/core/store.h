@@ -31,6 +31,7 @@
 #include "daemon/core/ledger.h"
 #include "daemon/core/metrics.h"
 #include "daemon/core/part.h"
+#include "daemon/core/spaces.h"
 #include "lib/base/clock.h"
 #include "lib/base/status.h"
 #include "lib/wire/limits.h"
@@ -69,6 +70,7 @@ struct ReserveRequest {
   std::span<const lmcd_key_t> keys;
   std::span<const lmcd_part_t> parts;   // one per key, or one for all
   std::span<const uint64_t> lengths;    // one per key, or one for all
+  SessionId payer = 0;  // whose limit the bytes count against; 0: the session's that reserves
 };
 
 struct AcquireRequest {
@@ -102,11 +104,13 @@ class Store {
 
   // -- Namespaces ------------------------------------------------------------------------
 
-  // The number of the namespace with this description, made if it is new.
-  // Faults: LMCD_E_INVALID (known with other ranks or groups, or malformed), LMCD_E_LIMIT.
-  Result<uint32_t> open_space(std::string_view description, const lmcd_key_t& fingerprint,
-                              uint32_t rank_count, std::span<const lmcd_group_t> groups);
-  uint32_t space_count() const { return static_cast<uint32_t>(spaces_.size()); }
+  // The number of the namespace with this description, made if it is new. It stays what it is
+  // while the session lasts or an object of it is there.
+  // Faults: LMCD_E_INVALID (known with other ranks or groups), LMCD_E_LIMIT.
+  Result<uint32_t> open_space(SessionId session, std::string_view description,
+                              const lmcd_key_t& fingerprint, uint32_t rank_count,
+                              std::span<const lmcd_group_t> groups);
+  const Spaces& spaces() const { return spaces_; }
 
   // -- Sessions --------------------------------------------------------------------------
 
@@ -124,6 +128,8 @@ class Store {
   // The process that held this liveness slot is gone: what it had in quarantine is free.
   // Returns the number of extents.
   uint64_t writer_dead(LivenessSlot slot);
+  // No process of before lives: the machine was booted since.
+  void writers_dead();
   // The process says that it no longer writes under these leases of its lost session.
   uint64_t writer_stopped(SessionId lost, LivenessSlot slot, std::span<const uint64_t> leases);
 
@@ -197,13 +203,10 @@ class Store {
  private:
   class Batch;  // one reserve in progress (store_write.cc)
 
-  // What a namespace is: the ledger says it to readers, this is what the store goes by.
-  struct Space {
-    lmcd_key_t fingerprint;
-    uint32_t rank_count;
-    std::vector<lmcd_group_t> groups;
-
-    uint32_t all_groups() const { return (1u << groups.size()) - 1; }
+  // What forgetting an object gives back: to the arena, and to its tenant's quota.
+  struct Evictable {
+    uint64_t footprint_bytes;
+    uint64_t payload_bytes;
   };
 
   Store(Ledger ledger, const StoreOptions& options, EvictionPolicy& policy, const Clock& clock,
@@ -237,6 +240,7 @@ class Store {
   // store_write.cc: the end of a write
   enum class Fetch { kPart, kBucket };
   void fetch_to_commit(PartId id, Fetch what) const;
+  void pay_back(SessionId payer, uint64_t bytes);
   void become_hot(PartId id, uint64_t now_ms);
   void quarantine(PartId id, const Writer& writer);
   void end_quarantine(PartId id);
@@ -251,12 +255,17 @@ class Store {
   void count_use(PartId id, uint64_t now_ms);
 
   // store_evict.cc: forgetting objects
+  bool may_fit(uint64_t bytes) const;
+  bool may_fit_quota(TenantId tenant, uint64_t bytes) const;
   bool make_room(uint64_t bytes, std::optional<ExtentId>* extent);
   bool make_quota(TenantId tenant, uint64_t bytes);
   bool evict_one(ObjectId victim);
   void forget(PartId object, EventKind kind);
   void release_extents(PartId object);
   void evict_in_background();
+  void count_evictable(PartId object);
+  void discount_evictable(PartId object);
+  Evictable evictable_of(PartId object) const;
 
   // store_operate.cc: operator's verbs
   bool matches(const Selector& selector, std::optional<TenantId> tenant, PartId object) const;
@@ -284,7 +293,7 @@ class Store {
   std::optional<Allocator> allocator_;
   PartId spare_records_ = kNoPart;
   PartId record_high_ = 0;  // records at and above it were never used
-  std::vector<Space> spaces_;
+  Spaces spaces_;
 
   LeaseBook leases_;
   Quarantine quarantine_;
@@ -293,6 +302,8 @@ class Store {
   uint64_t change_count_ = 0;
   bool evicting_ = false;  // background eviction is between watermark and target
   uint64_t evict_until_used_ = 0;
+  // Of all objects that an eviction may take: what is hopeless is known before anything goes.
+  uint64_t evictable_bytes_ = 0;
 };
 
 }  // namespace lmcd::core

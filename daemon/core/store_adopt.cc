@@ -24,7 +24,7 @@ class Store::Adoption {
   Adoption(Store& store, Adopted& found) : store_(store), found_(found) {}
 
   Status run() {
-    LMCD_TRY(adopt_spaces());
+    LMCD_TRY(store_.spaces_.adopt());
     adopt_tenants();
     store_.ledger_.clear_index();
     LMCD_SYNC_POINT("adopt.after_clear");
@@ -47,22 +47,6 @@ class Store::Adoption {
     bool hot;
     bool refused;
   };
-
-  Status adopt_spaces() {
-    for (uint32_t number = 0; number < Ledger::kSpaces; ++number) {
-      const ledger::SpaceEntry& entry = store_.ledger_.space(number);
-      if (entry.used.load(std::memory_order_acquire) != 1) break;
-      if (entry.rank_count == 0 || entry.rank_count > wire::kRanks || entry.group_count == 0 ||
-          entry.group_count > wire::kGroups) {
-        return fault(LMCD_E_CORRUPT, "ledger: namespace %u has %u ranks and %u groups", number,
-                     entry.rank_count, entry.group_count);
-      }
-      Space space{{}, entry.rank_count, {entry.groups, entry.groups + entry.group_count}};
-      std::memcpy(&space.fingerprint, entry.fingerprint, sizeof space.fingerprint);
-      store_.spaces_.push_back(std::move(space));
-    }
-    return {};
-  }
 
   void adopt_tenants() {
     for (uint32_t number = 0; number < Ledger::kTenants; ++number) {
@@ -91,7 +75,7 @@ class Store::Adoption {
           length > 0 && record.offset % header.align_bytes == 0 &&
           record.offset <= header.arena_bytes &&
           store_.allocator_->footprint(length) <= header.arena_bytes - record.offset;
-      const bool named = ledger::to_label(record.label).space < store_.spaces_.size() &&
+      const bool named = store_.spaces_.at(ledger::to_label(record.label).space) != nullptr &&
                          record.tenant < store_.accounts_.count() &&
                          store_.accounts_.at(static_cast<TenantId>(record.tenant)).open;
       if (!placed || !named || record.forgotten.load() != 0 ||
@@ -169,8 +153,9 @@ class Store::Adoption {
 
   void fetch_bucket(PartId id) const {
     const ledger::Record& record = store_.ledger_.record(id);
-    store_.index_.prefetch_to_write(
-        store_.hash_of(ledger::to_label(record.label).space, peek(record.key)));
+    const Spaces::Space* space = store_.spaces_.at(ledger::to_label(record.label).space);
+    if (space != nullptr)
+      store_.index_.prefetch_to_write(store_.hash_of(space->number, peek(record.key)));
   }
 
   void adopt_part(PartId id) {
@@ -180,12 +165,13 @@ class Store::Adoption {
     const ledger::Label label = ledger::to_label(record.label);
     part.part = label.part;
     part.depth = record.depth;
-    part.space = static_cast<uint16_t>(label.space);
+    part.space = store_.spaces_.at(label.space)->number;
     part.tenant = static_cast<uint16_t>(record.tenant);
     part.first = part.next = part.parent = kNoPart;
     part.first_child = part.next_sibling = part.prev_sibling = kNoPart;
     store_.accounts_.charge(part.tenant, part.length);
     if (state_of(part.word) != State::kHot) {
+      store_.spaces_.add_part(part.space);
       rest(id, record);
       return;
     }
@@ -197,6 +183,7 @@ class Store::Adoption {
       store_.allocator_->free(extent);
       return;
     }
+    store_.spaces_.add_part(part.space);
     ++found_.parts;
     found_.bytes += part.length;
     store_.metrics_.hot_bytes += part.length;
@@ -207,7 +194,8 @@ class Store::Adoption {
     Part& part = store_.parts_[id];
     part.word = make_word(ledger::generation_of(part.word), State::kQuarantined);
     store_.ledger_.set_word(id, part.word);
-    store_.quarantine_.add(id, {record.owner_slot, record.owner_session, record.owner_lease});
+    store_.quarantine_.add(
+        id, {record.owner_slot, record.owner_session, record.owner_lease, record.owner_session});
     store_.metrics_.quarantined_bytes += part.length;
     ++store_.metrics_.quarantined_parts_total;
     ++found_.quarantined;
@@ -216,7 +204,7 @@ class Store::Adoption {
   // Returns false for a part its object cannot have, or has already.
   bool join(PartId id) {
     Part& part = store_.parts_[id];
-    const Space& space = store_.spaces_[part.space];
+    const Spaces::Space& space = *store_.spaces_.find(part.space);
     if (part.part.rank >= space.rank_count || part.part.group >= space.groups.size()) return false;
     const uint64_t hash = store_.hash_of(part);
     const PartId first = store_.find(part.space, part.key, hash);
@@ -281,7 +269,7 @@ class Store::Adoption {
     part.known = 1;
     store_.policy_.insert({object, store_.hash_of(part), store_.hot_bytes_of(object), part.tenant,
                            part.parent, part.depth});
-    if (!part.pinned) return;
+    if (!part.pinned) return store_.count_evictable(object);
     store_.policy_.withhold(object);
     ++store_.metrics_.pinned_objects;
   }

@@ -1,9 +1,14 @@
 // Forgetting objects: for room, for a quota, in the background, on an operator's word.
 
+#include <cassert>
+
 #include "daemon/core/store.h"
 #include "lib/base/sync_point.h"
 
 namespace lmcd::core {
+
+using ledger::State;
+using ledger::state_of;
 
 namespace {
 
@@ -14,10 +19,24 @@ constexpr uint32_t kVictimsPerSlice = 256;
 
 }  // namespace
 
+// Whether evicting all that may go would make room. Free bytes may be scattered, so a yes promises
+// nothing; after a no nothing needs to be evicted to find out.
+bool Store::may_fit(uint64_t bytes) const {
+  return allocator_->footprint(bytes) <= allocator_->free_bytes() + evictable_bytes_;
+}
+
+// The same for a tenant within its quota.
+bool Store::may_fit_quota(TenantId tenant, uint64_t bytes) const {
+  if (!accounts_.exceeds(tenant, bytes)) return true;
+  const Accounts::Account& account = accounts_.at(tenant);
+  const uint64_t kept_bytes = account.used_bytes - account.evictable_bytes;
+  return bytes <= account.limit_bytes && kept_bytes <= account.limit_bytes - bytes;
+}
+
 // Finds an extent and makes sure of a spare record, evicting what the policy names until both are
 // there. Victims need not be neighbours: for objects of one size the first hole fits.
 bool Store::make_room(uint64_t bytes, std::optional<ExtentId>* extent) {
-  if (allocator_->footprint(bytes) > ledger_.header().arena_bytes) return false;
+  if (!may_fit(bytes)) return false;
   for (uint32_t victims = 0; victims < kVictimsPerPart; ++victims) {
     const bool record = spare_records_ != kNoPart || record_high_ < parts_.size();
     if (record) {
@@ -31,7 +50,7 @@ bool Store::make_room(uint64_t bytes, std::optional<ExtentId>* extent) {
 
 bool Store::make_quota(TenantId tenant, uint64_t bytes) {
   if (!accounts_.exceeds(tenant, bytes)) return true;
-  if (bytes > accounts_.at(tenant).limit_bytes) return false;
+  if (!may_fit_quota(tenant, bytes)) return false;
   for (uint32_t victims = 0; victims < kVictimsPerPart; ++victims) {
     if (!evict_one(policy_.victim_of(tenant))) return false;
     if (!accounts_.exceeds(tenant, bytes)) return true;
@@ -54,6 +73,7 @@ void Store::forget(PartId object, EventKind kind) {
   Part& part = parts_[object];
   report(kind, object, hot_bytes_of(object));
   const uint64_t hash = hash_of(part);
+  if (part.known && holds(part) == 0) discount_evictable(object);
   if (kind == LMCD_EVENT_EVICTED) policy_.evicted(object, hash);
   else policy_.forgotten(object);
   part.known = 0;
@@ -79,6 +99,33 @@ void Store::release_extents(PartId object) {
     drop_part(id);
     id = next;
   }
+}
+
+// An object is evictable while the policy knows it and does not withhold it. Parts under another
+// tenant's name give that tenant nothing that it could be told of beforehand.
+Store::Evictable Store::evictable_of(PartId object) const {
+  Evictable sum{};
+  for (PartId id = object; id != kNoPart; id = parts_[id].next) {
+    const Part& part = parts_[id];
+    if (state_of(part.word) != State::kHot) continue;
+    sum.footprint_bytes += allocator_->footprint(part.length);
+    if (part.tenant == parts_[object].tenant) sum.payload_bytes += part.length;
+  }
+  return sum;
+}
+
+void Store::count_evictable(PartId object) {
+  const Evictable more = evictable_of(object);
+  evictable_bytes_ += more.footprint_bytes;
+  accounts_.count_evictable(parts_[object].tenant, more.payload_bytes);
+}
+
+// Requires: counted, with the parts that it has now.
+void Store::discount_evictable(PartId object) {
+  const Evictable less = evictable_of(object);
+  assert(less.footprint_bytes <= evictable_bytes_);
+  evictable_bytes_ -= less.footprint_bytes;
+  accounts_.discount_evictable(parts_[object].tenant, less.payload_bytes);
 }
 
 void Store::evict_in_background() {

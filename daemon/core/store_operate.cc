@@ -45,15 +45,19 @@ std::vector<PartId> Store::select_step(const Selector& selector, uint64_t* curso
 // The same where keys are given: *cursor counts pairs of a key and a namespace it may be in.
 std::vector<PartId> Store::select_keys(const Selector& selector, std::optional<TenantId> tenant,
                                        uint64_t* cursor, std::size_t most) const {
-  const uint64_t spaces = selector.space_given ? 1 : space_count();
+  const uint64_t spaces = selector.space_given ? 1 : spaces_.count();
   const uint64_t pairs = selector.keys.size() * spaces;
   std::vector<PartId> selected;
   uint64_t pair = *cursor;
   const uint64_t end = std::min(pairs, pair + kLooksPerStep);
   for (; pair < end && selected.size() < most; ++pair) {
     const lmcd_key_t& key = selector.keys[pair / spaces];
-    const uint32_t space =
-        selector.space_given ? selector.space : static_cast<uint32_t>(pair % spaces);
+    uint32_t space = selector.space;
+    if (!selector.space_given) {
+      const Spaces::Space* candidate = spaces_.at(static_cast<uint32_t>(pair % spaces));
+      if (candidate == nullptr) continue;
+      space = candidate->number;
+    }
     const PartId id = find(space, key, hash_of(space, key));
     if (id != kNoPart && matches(selector, tenant, id)) selected.push_back(id);
   }

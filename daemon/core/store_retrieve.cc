@@ -38,7 +38,7 @@ constexpr std::size_t kNear = kFar / 2;
 void Store::lookup(uint32_t space, std::span<const lmcd_key_t> keys, lmcd_presence_t* out) {
   metrics_.lookups_total += keys.size();
   const std::size_t count = keys.size();
-  const Space* meaning = space < spaces_.size() ? &spaces_[space] : nullptr;
+  const Spaces::Space* meaning = spaces_.find(space);
   uint64_t hashes[kFar];
   const auto hash_ahead = [&](std::size_t at) {
     hashes[at % kFar] = hash_of(space, keys[at]);
@@ -233,7 +233,7 @@ uint64_t Store::tick() {
     const LivenessSlot slot = leases_.find(due.session)->slot;
     for (const LeaseItem& item : lease->items) {
       if (item.part != kNoPart && parts_[item.part].word == item.word)
-        quarantine(item.part, {slot, due.session, due.lease});
+        quarantine(item.part, {slot, due.session, due.lease, lease->payer});
     }
   }
   evict_in_background();

@@ -8,6 +8,7 @@
 #include "daemon/core/store.h"
 #include "lib/base/prefetch.h"
 #include "lib/base/sync_point.h"
+#include "lib/ledger/racy.h"
 
 namespace lmcd::core {
 
@@ -38,14 +39,21 @@ class Store::Batch {
  public:
   Batch(Store& store, SessionId session, SessionBook& book, uint64_t lease,
         const ReserveRequest& request)
-      : store_(store), session_(session), book_(book), lease_id_(lease), request_(request) {}
+      : store_(store),
+        session_(session),
+        book_(book),
+        payer_(request.payer != 0 ? request.payer : session),
+        payers_book_(*store.leases_.find(payer_)),
+        lease_id_(lease),
+        request_(request) {}
 
   // Returns the lease; none of its items is open when nothing was reserved.
   Lease run(wire::Grant* grants) {
     const std::size_t count = request_.keys.size();
     lease_.kind = LeaseKind::kWrite;
+    lease_.payer = payer_;
     lease_.items.resize(count);
-    tenant_ = store_.accounts_.intern(request_.tenant);
+    tenant_ = store_.accounts_.intern_for(payer_, request_.tenant);
     if (request_.parent != nullptr) {
       parent_key_ = *request_.parent;
       parent_ = store_.find(request_.space, parent_key_,
@@ -89,6 +97,7 @@ class Store::Batch {
   uint32_t reserve(std::size_t i, wire::Grant& grant) {
     const lmcd_key_t& key = request_.keys[i];
     object_ = store_.find(request_.space, key, hash_);
+    if (object_ != kNoPart) rejoin_parent();
     const PartId known =
         object_ == kNoPart ? kNoPart : store_.find_part(object_, nth(request_.parts, i));
     if (known == kNoPart) return place(i, grant);
@@ -102,6 +111,20 @@ class Store::Batch {
     return LMCD_EXISTS;
   }
 
+  // An object whose parent went is an orphan and goes first; when the parent has come back, it is
+  // worth as much as any other again.
+  void rejoin_parent() {
+    const Part& object = store_.parts_[object_];
+    if (object.parent != kNoPart || parent_ == kNoPart || !still(parent_, parent_key_)) return;
+    // What the object was stored under counts, and no circles: a parent is nearer to the root.
+    if (!same_key(ledger::peek(store_.ledger_.record(object_).parent), parent_key_) ||
+        store_.parts_[parent_].depth >= object.depth) {
+      return;
+    }
+    store_.link_family(object_, parent_);
+    if (object.known) store_.policy_.refresh(object_);
+  }
+
   uint32_t refuse(lmcd_outcome_t outcome) {
     ++(outcome == LMCD_REFUSED ? store_.metrics_.refused_total : store_.metrics_.no_space_total);
     return end_ = outcome;  // a prefix with a hole in it is no use: the rest goes the same way
@@ -110,10 +133,12 @@ class Store::Batch {
   uint32_t place(std::size_t i, wire::Grant& grant) {
     const uint64_t length = nth(request_.lengths, i);
     if (length > store_.options_.session_bytes ||
-        book_.held_bytes > store_.options_.session_bytes - length) {
+        payers_book_.held_bytes > store_.options_.session_bytes - length) {
       return refuse(LMCD_REFUSED);
     }
-    if (!tenant_ || !store_.make_quota(*tenant_, length)) return refuse(LMCD_REFUSED);
+    if (!tenant_ || !store_.may_fit_quota(*tenant_, length)) return refuse(LMCD_REFUSED);
+    if (!store_.may_fit(length)) return refuse(LMCD_NO_SPACE);
+    if (!store_.make_quota(*tenant_, length)) return refuse(LMCD_REFUSED);
     std::optional<ExtentId> extent;
     if (!store_.make_room(length, &extent)) return refuse(LMCD_NO_SPACE);
     const PartId id = store_.take_record();
@@ -148,11 +173,13 @@ class Store::Batch {
     part = {};
     part.key = request_.keys[i];
     part.word = word;
+    part.first_child = kNoPart;
     part.extent = extent;
     part.length = static_cast<uint32_t>(length);
     part.part = nth(request_.parts, i);
     part.depth = depth_;
-    part.space = static_cast<uint16_t>(request_.space);
+    part.space = request_.space;
+    store_.spaces_.add_part(part.space);
     part.tenant = *tenant_;
     store_.ledger_.publish(id,
                            {part.key, parent_key_, store_.allocator_->offset_of(extent),
@@ -170,8 +197,8 @@ class Store::Batch {
     }
     ++store_.parts_[object_].writers;
     store_.hold(object_);
-    store_.accounts_.charge(*tenant_, length);
-    book_.held_bytes += length;
+    store_.accounts_.charge(*tenant_, length, payer_);
+    payers_book_.held_bytes += length;
     ++store_.metrics_.reserved_parts_total;
     store_.metrics_.reserved_bytes_total += length;
     store_.metrics_.reserved_bytes += length;
@@ -181,6 +208,8 @@ class Store::Batch {
   Store& store_;
   const SessionId session_;
   SessionBook& book_;
+  const SessionId payer_;
+  SessionBook& payers_book_;
   const uint64_t lease_id_;
   const ReserveRequest& request_;
 
@@ -199,20 +228,20 @@ class Store::Batch {
 Status Store::reserve(SessionId session, uint64_t lease, const ReserveRequest& request,
                       wire::Grant* grants) {
   SessionBook* book = leases_.find(session);
-  if (book == nullptr) return fault(LMCD_E_SESSION_LOST, "reserve: no such session");
-  if (request.space >= spaces_.size())
-    return fault(LMCD_E_INVALID, "reserve: no namespace %u, there are %zu", request.space,
-                 spaces_.size());
+  if (book == nullptr || (request.payer != 0 && leases_.find(request.payer) == nullptr))
+    return fault(LMCD_E_SESSION_LOST, "reserve: no such session");
+  const Spaces::Space* space = spaces_.find(request.space);
+  if (space == nullptr)
+    return fault(LMCD_E_INVALID, "reserve: no namespace has the number %u", request.space);
   if (lease == 0 || book->leases.contains(lease)) {
     return fault(LMCD_E_INVALID, "reserve: lease number %llu is zero or in use",
                  (unsigned long long)lease);
   }
-  const Space& space = spaces_[request.space];
   for (const lmcd_part_t& part : request.parts) {
-    if (part.rank >= space.rank_count || part.group >= space.groups.size()) {
+    if (part.rank >= space->rank_count || part.group >= space->groups.size()) {
       return fault(LMCD_E_INVALID,
                    "reserve: part (rank %u, group %u) outside of %u ranks and %zu groups",
-                   part.rank, part.group, space.rank_count, space.groups.size());
+                   part.rank, part.group, space->rank_count, space->groups.size());
     }
   }
   Lease made = Batch(*this, session, *book, lease, request).run(grants);
@@ -225,7 +254,6 @@ Status Store::reserve(SessionId session, uint64_t lease, const ReserveRequest& r
 
 Status Store::commit(SessionId session, uint64_t lease_id, std::span<const uint32_t> items,
                      std::span<const uint32_t> crcs) {
-  SessionBook* book = leases_.find(session);
   Lease* lease = leases_.find(session, lease_id);
   if (lease == nullptr || lease->kind != LeaseKind::kWrite) {
     return fault(LMCD_E_LEASE_LOST, "commit: no write lease %llu in this session",
@@ -239,6 +267,7 @@ Status Store::commit(SessionId session, uint64_t lease_id, std::span<const uint3
       return fault(LMCD_E_INVALID, "commit: item %u of a batch of %zu", item, lease->items.size());
   }
   const uint64_t now_ms = clock_.now_ms();
+  SessionBook* payer = leases_.find(lease->payer);
   std::size_t lost = 0;
   PartId below = kNoPart;  // the object committed last, one step further from the root
   // The last first: the policy hears of a prefix leaf first, so that its root is the youngest.
@@ -257,7 +286,7 @@ Status Store::commit(SessionId session, uint64_t lease_id, std::span<const uint3
       below = part.first;
       if (!crcs.empty()) ledger_.set_checksum(id, crcs[k]);
       become_hot(id, now_ms);
-      book->held_bytes -= part.length;
+      if (payer != nullptr) payer->held_bytes -= part.length;
     } else {
       settle_unwritten(item);
       ++lost;
@@ -284,7 +313,7 @@ Status Store::abort(SessionId session, uint64_t lease_id) {
   for (LeaseItem& item : lease->items) {
     if (item.part == kNoPart) continue;
     if (parts_[item.part].word == item.word) {
-      leases_.find(session)->held_bytes -= parts_[item.part].length;
+      pay_back(lease->payer, parts_[item.part].length);
       ++metrics_.aborted_parts_total;
       detach_unwritten(item.part);
       drop_part(item.part);
@@ -302,6 +331,12 @@ uint64_t Store::writer_dead(LivenessSlot slot) {
   const std::vector<PartId> parts = quarantine_.of(slot);
   for (PartId id : parts) end_quarantine(id);
   return parts.size();
+}
+
+void Store::writers_dead() {
+  std::vector<LivenessSlot> slots;
+  for_each_quarantined_slot([&](LivenessSlot slot) { slots.push_back(slot); });
+  for (LivenessSlot slot : slots) writer_dead(slot);
 }
 
 uint64_t Store::writer_stopped(SessionId lost, LivenessSlot slot,
@@ -324,6 +359,11 @@ void Store::fetch_to_commit(PartId id, Fetch what) const {
   ledger_.prefetch_to_write(id);
 }
 
+// What was held for a session that is over was forgotten with it.
+void Store::pay_back(SessionId payer, uint64_t bytes) {
+  if (SessionBook* book = leases_.find(payer)) book->held_bytes -= bytes;
+}
+
 // RESERVED becomes HOT: the bytes are readable from the store of the word on.
 void Store::become_hot(PartId id, uint64_t now_ms) {
   Part& part = parts_[id];
@@ -344,6 +384,7 @@ void Store::become_hot(PartId id, uint64_t now_ms) {
     policy_.insert({first, hash_of(object), hot_bytes_of(first), object.tenant, object.parent,
                     object.depth});
     if (holds(object) != 0) policy_.withhold(first);
+    else count_evictable(first);
     ++metrics_.objects;
   }
   metrics_.reserved_bytes -= part.length;
@@ -387,7 +428,7 @@ void Store::end_quarantine(PartId id) {
   const Writer owner = *quarantine_.find(id);
   quarantine_.remove(id);
   metrics_.quarantined_bytes -= parts_[id].length;
-  if (SessionBook* book = leases_.find(owner.session)) book->held_bytes -= parts_[id].length;
+  pay_back(owner.payer, parts_[id].length);
   drop_part(id);
 }
 

@@ -6,7 +6,9 @@
 //   lock      held with flock(2) for as long as the daemon lives; says its pid. No client ever
 //             holds a descriptor of it
 //   identity  what the digest stands for, and the instance's UUID
-//   liveness  (liveness.h), and small files of others (state_file.h)
+//   processes a directory with a liveness file for each client process (liveness.h)
+//
+// and small files of others (state_file.h).
 //
 // Start and loop thread only.
 #pragma once

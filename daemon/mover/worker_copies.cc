@@ -44,7 +44,7 @@ struct WorkerCopies::Flight {
   std::vector<uint8_t> copied;   // items whose bytes are there, and whole
   std::vector<uint8_t> corrupt;  // items whose checksum did not match
   uint32_t jobs_left = 0;
-  // Set by the loop thread, read by workers before they begin.
+  // Set by the loop thread, read by workers before each half MiB.
   std::atomic<bool> cancelled{false};
   std::vector<Done> cancel_done;
 
@@ -72,8 +72,8 @@ class WorkerCopies::CopyJob final : public Job {
   const std::shared_ptr<Flight>& shared_flight() const { return flight_; }
 
   void work() override {
-    if (flight_->cancelled.load(std::memory_order_relaxed)) return;
-    const copy::Transfer transfer{layout_, items_};
+    copy::Transfer transfer{layout_, items_};
+    transfer.cancelled = &flight_->cancelled;
     if (flight_->direction == Direction::kStore) {
       if (owner_.options_.checksums == Checksums::kAlways) crcs_.resize(items_.size());
       ran_ = copy::gather(transfer, *owner_.alone_, crcs_).ok();
@@ -299,7 +299,7 @@ void WorkerCopies::store(core::SessionId session, const Transfer& transfer, Answ
     return answer(std::move(status));
   const core::ReserveRequest request{transfer.space, transfer.tenant, transfer.parent,
                                      transfer.depth, transfer.keys,   transfer.parts,
-                                     lengths};
+                                     lengths,        session};
   Status reserved = store_.reserve(options_.session, flight.value()->lease, request,
                                    flight.value()->grants.data());
   if (!reserved.ok()) return answer(std::move(reserved));
@@ -334,7 +334,7 @@ void WorkerCopies::launch(const std::shared_ptr<Flight>& flight, lmcd_outcome_t 
   auto send = [&] {
     if (!job) return;
     ++flight->jobs_left;
-    waiting_.push_back(std::move(job));
+    waiting_[flight->name.first].push_back(std::move(job));
   };
   for (std::size_t i = 0; i < flight->grants.size(); ++i) {
     const wire::Grant& grant = flight->grants[i];
@@ -352,13 +352,23 @@ void WorkerCopies::launch(const std::shared_ptr<Flight>& flight, lmcd_outcome_t 
   submit_waiting();
 }
 
-// What finds no room in the pool waits for the completion of another job.
+// One job a session in turn; what finds no room waits for the completion of another job.
 void WorkerCopies::submit_waiting() {
-  while (!waiting_.empty() && pool_.submit(std::move(waiting_.front()))) waiting_.pop_front();
+  while (!waiting_.empty() && in_pool_ < options_.jobs_in_pool) {
+    auto turn = waiting_.upper_bound(last_turn_);
+    if (turn == waiting_.end()) turn = waiting_.begin();
+    auto& [session, jobs] = *turn;
+    if (!pool_.submit(std::move(jobs.front()))) return;
+    ++in_pool_;
+    last_turn_ = session;
+    jobs.pop_front();
+    if (jobs.empty()) waiting_.erase(turn);
+  }
 }
 
 void WorkerCopies::job_done(CopyJob& job) {
   const std::shared_ptr<Flight> flight = job.shared_flight();
+  --in_pool_;
   submit_waiting();
   if (--flight->jobs_left == 0) land(flight);
 }

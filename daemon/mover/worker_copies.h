@@ -1,7 +1,9 @@
 // Copies between engines' registered memory and the arena, by the worker pool.
 //
 // A transfer is cut into jobs of some tens of MiB. Each job copies on a worker; the loop thread
-// commits or releases when the last is done. The leases belong to a store session of the mover's
+// commits or releases when the last is done. Only a few jobs are in the pool's hands at a time; the
+// rest wait here, where sessions take turns, so one with much to copy does not keep the others
+// waiting for all of it. The leases belong to a store session of the mover's
 // own: what the daemon itself writes needs no proof that a client has stopped, and a client that
 // goes away in the middle takes nothing from under a worker.
 //
@@ -37,6 +39,7 @@ class WorkerCopies final : public Copies {
     Checksums checksums = Checksums::kOff;
     uint32_t segments_per_session = 256;
     uint32_t transfers_per_session = 64;
+    uint32_t jobs_in_pool = 2;
   };
 
   // All are used, not owned, and outlive this. `arena` is the arena's mapping.
@@ -90,7 +93,9 @@ class WorkerCopies final : public Copies {
   std::map<SegmentName, std::unique_ptr<Segment>> segments_;
   // Shared by this map and the jobs of the flight.
   std::map<FlightName, std::shared_ptr<Flight>> flights_;
-  std::deque<std::unique_ptr<Job>> waiting_;  // for room in the pool
+  std::map<core::SessionId, std::deque<std::unique_ptr<Job>>> waiting_;  // for the pool
+  core::SessionId last_turn_ = 0;
+  uint32_t in_pool_ = 0;
   std::unordered_map<core::SessionId, Done> closing_;
 };
 

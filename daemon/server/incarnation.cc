@@ -120,6 +120,7 @@ Status Incarnation::take_over(memory::SharedMemory memory) {
   warm_ = true;
   ledger::Header& header = store_->ledger().header();
   LMCD_ASSIGN(auto boot_id, memory::boot_id());
+  if (std::memcmp(header.boot_id, boot_id.data(), boot_id.size()) != 0) store_->writers_dead();
   std::copy(boot_id.begin(), boot_id.end(), header.boot_id);
   header.clean.store(0);
   header.daemon_pid.store(static_cast<uint32_t>(::getpid()));
@@ -155,8 +156,18 @@ bool Incarnation::lost() {
 void Incarnation::look_ahead() {
   memory::Frontier& frontier = arena_->frontier();
   frontier.want(std::max(store_->high_water_bytes(), plan_.ahead_bytes));
+  tell_populating_stopped();
   store_->ledger().header().frontier_bytes.store(frontier.bytes(), std::memory_order_relaxed);
   store_->metrics().populated_bytes = frontier.bytes();
+}
+
+// Said once: what lies beyond the frontier is no worse than before, only slower.
+void Incarnation::tell_populating_stopped() {
+  if (told_stopped_) return;
+  Status status = arena_->frontier().status();
+  if (status.ok()) return;
+  told_stopped_ = true;
+  parts_.log.event(Severity::kWarning, "arena.populate").field("reason", status.text());
 }
 
 Status Incarnation::close() {

@@ -77,6 +77,7 @@ class Incarnation {
   Status check_epoch(const ledger::Header& header) const;
   Status open_arena(uint64_t populated_bytes);
   Status make_policy();
+  void tell_populating_stopped();
   core::Ledger::Plan ledger_plan() const;
 
   const Plan plan_;
@@ -90,6 +91,7 @@ class Incarnation {
   std::unique_ptr<core::Store> store_;
   uint64_t looked_ms_ = 0;  // when the sizes were last compared
   bool warm_ = false;
+  bool told_stopped_ = false;  // that the arena is populated no further
   core::Adopted adopted_;
 };
 

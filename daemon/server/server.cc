@@ -86,7 +86,7 @@ Status Server::prepare() {
   identity.instance_id = options_.instance_id;
   LMCD_ASSIGN(identity_, memory::Identity::take(identity));
   options_.instance_id = identity_->instance_id();
-  LMCD_ASSIGN(liveness_, memory::Liveness::open(identity_->path_of("liveness")));
+  LMCD_ASSIGN(liveness_, memory::Liveness::open(identity_->path_of("processes")));
 
   memory::BackingOptions backing;
   backing.kind = static_cast<memory::BackingKind>(options_.l1_backing);
@@ -104,6 +104,9 @@ Status Server::prepare() {
   ThreadWorkerPool::Options workers;
   workers.threads = static_cast<uint32_t>(options_.max_cpu_workers);
   LMCD_ASSIGN(workers_, ThreadWorkerPool::make(*loop_, workers));
+  workers.threads = 1;
+  workers.name = "lmcd-state";
+  LMCD_ASSIGN(state_writer_, ThreadWorkerPool::make(*loop_, workers));
   renewal_ = std::make_unique<Deferred>(*loop_, [this] { renew(); });
   if (supervisor_.watchdog_ms() != 0) {
     watchdog_ = std::make_unique<Timer>(*loop_, [this] {
@@ -136,8 +139,8 @@ Result<std::unique_ptr<Server::Life>> Server::begin_life(bool cold) {
   LMCD_ASSIGN(life->incarnation, Incarnation::open(plan, {*backing_, clock_, *life->events, log_}));
   core::Store& store = life->incarnation->store();
   LMCD_ASSIGN(life->copies, make_copies(*life->incarnation));
-  life->quotas =
-      std::make_unique<admin::QuotaFile>(identity_->path_of("quotas"), store.accounts(), *workers_);
+  life->quotas = std::make_unique<admin::QuotaFile>(identity_->path_of("quotas"), store.accounts(),
+                                                    *state_writer_);
   LMCD_TRY(life->quotas->load());
   transport::Sessions::Limits limits;
   limits.sessions = options_.max_sessions;
@@ -154,6 +157,7 @@ Result<std::unique_ptr<mover::Copies>> Server::make_copies(Incarnation& incarnat
     return std::unique_ptr<mover::Copies>(std::make_unique<mover::NoCopies>());
   mover::WorkerCopies::Options copies;
   LMCD_TRY(draw_random(&copies.session, sizeof copies.session));
+  copies.jobs_in_pool = 2 * static_cast<uint32_t>(options_.max_cpu_workers);
   if (options_.verify == config::Verify::kAlways)
     copies.checksums = mover::WorkerCopies::Checksums::kAlways;
   LMCD_ASSIGN(std::unique_ptr<mover::Copies> made,
@@ -230,6 +234,7 @@ void Server::renew() {
       .field("reason", "arena or ledger was shortened, or its memory ran out; all sessions end");
   life_->transport->stop();
   workers_->finish();
+  state_writer_->finish();
   life_->incarnation->give_up();
   life_.reset();
   Result<std::unique_ptr<Life>> next = begin_life(true);
@@ -259,6 +264,7 @@ Status Server::finish() {
   listener_->stop();
   life_->transport->stop();
   workers_->finish();
+  state_writer_->finish();
   Status closed = life_->incarnation->close();
   LMCD_SYNC_POINT("stop.after");
   log_.event(Severity::kInfo, "daemon.stopped")

@@ -81,7 +81,8 @@ class Server {
   std::optional<memory::Identity> identity_;
   std::optional<memory::Liveness> liveness_;
   std::unique_ptr<memory::Backing> backing_;
-  std::unique_ptr<ThreadWorkerPool> workers_;
+  std::unique_ptr<ThreadWorkerPool> workers_;       // copies
+  std::unique_ptr<ThreadWorkerPool> state_writer_;  // small files, which no copy keeps waiting
   std::unique_ptr<transport::Listener> listener_;
   std::unique_ptr<Life> life_;
   std::unique_ptr<Deferred> renewal_;

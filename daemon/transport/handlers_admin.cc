@@ -27,7 +27,7 @@ struct Selection {
   static Result<std::shared_ptr<Selection>> of(const Message& message) {
     const char* name = Message::kName;
     LMCD_TRY(check_range(name, "keys", message.keys.size(), 0, wire::kBatchItems));
-    LMCD_TRY(check_range(name, "tenant", message.tenant.size(), 0, wire::kTenantBytes));
+    LMCD_TRY(check_tenant(name, message.tenant));
     LMCD_TRY(check_range(name, "space", message.space, 0, UINT32_MAX));
     auto selection = std::make_shared<Selection>();  // shared by a run's step and its copies
     selection->tenant = message.tenant;
@@ -104,12 +104,15 @@ Status answer(Question& question, const wire::Pin& message) {
 }
 
 Status answer(Question& question, const wire::QuotaSet& message) {
-  LMCD_TRY(check_range("QuotaSet", "tenant", message.tenant.size(), 0, wire::kTenantBytes));
+  LMCD_TRY(check_tenant("QuotaSet", message.tenant));
   Desk& desk = question.desk;
-  if (message.limited != 0)
-    LMCD_TRY(desk.store.accounts().set_quota(message.tenant, message.limit_bytes));
-  else
-    desk.store.accounts().remove_quota(message.tenant);
+  core::Accounts& accounts = desk.store.accounts();
+  if (message.limited != 0) {
+    LMCD_TRY(accounts.set_quota(message.tenant, message.limit_bytes));
+  } else if (!accounts.remove_quota(message.tenant)) {
+    return fault(LMCD_E_NOT_FOUND, "no quota for tenant \"%.*s\"",
+                 static_cast<int>(message.tenant.size()), message.tenant.data());
+  }
   return desk.quotas.save(
       [&desk, id = question.session.id, number = question.request](Status status) {
         Session* session = desk.sessions.find(id);

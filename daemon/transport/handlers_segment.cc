@@ -87,7 +87,7 @@ Status answer(Question& question, const wire::SegmentClose& message) {
 
 Status answer(Question& question, const wire::Store& message) {
   LMCD_TRY(check_range("Store", "parent", message.parent.size(), 0, 1));
-  LMCD_TRY(check_range("Store", "tenant", message.tenant.size(), 0, wire::kTenantBytes));
+  LMCD_TRY(check_tenant("Store", message.tenant));
   LMCD_TRY(check_range("Store", "depth", message.depth, 0, UINT32_MAX - wire::kBatchItems));
   lmcd_part_t single;
   LMCD_ASSIGN(mover::Transfer transfer, transfer_of(question, message, single));

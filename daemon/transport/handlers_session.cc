@@ -52,7 +52,7 @@ void welcome(Question& question, const wire::Hello& hello, bool pass_liveness) {
   reply.daemon_version = terms.daemon_version;
   reply.instance_id = terms.instance_id;
   const int descriptors[] = {terms.ledger_descriptor, terms.arena_descriptor,
-                             question.desk.processes.liveness_descriptor()};
+                             question.desk.processes.liveness_descriptor(session.slot)};
   question.session.send(reply, question.request, std::span(descriptors, pass_liveness ? 3 : 2));
 }
 
@@ -86,7 +86,7 @@ Status take(Post& post, const wire::Alive& alive) {
   }
   if (!post.desk.processes.confirm(session.slot, session.peer)) {
     return fault(LMCD_E_PROTOCOL,
-                 "Alive: this process holds no lock on byte %u of the liveness file", session.slot);
+                 "Alive: this process holds no lock on byte %u of its liveness file", session.slot);
   }
   session.phase = Phase::kAlive;
   return {};
@@ -96,10 +96,12 @@ Status answer(Question& question, const wire::Ping&) { return question.answer(wi
 
 Status answer(Question& question, const wire::NamespaceOpen& message) {
   LMCD_TRY(check_range("NamespaceOpen", "rank_count", message.rank_count, 1, wire::kRanks));
-  LMCD_TRY(check_range("NamespaceOpen", "groups", message.groups.size(), 1, wire::kGroups));
+  LMCD_TRY(check_groups("NamespaceOpen", message.groups));
+  LMCD_TRY(check_range("NamespaceOpen", "rank_count times groups",
+                       message.rank_count * message.groups.size(), 1, wire::kPartsPerObject));
   LMCD_ASSIGN(lmcd_key_t fingerprint, keys::fingerprint(message.description));
   LMCD_ASSIGN(uint32_t space, question.desk.store.open_space(
-                                  message.description, fingerprint,
+                                  question.session.id, message.description, fingerprint,
                                   static_cast<uint32_t>(message.rank_count), message.groups));
   return question.answer(wire::NamespaceOpened{space});
 }

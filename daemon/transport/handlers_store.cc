@@ -17,7 +17,7 @@ Status answer(Question& question, const wire::Reserve& message) {
   const std::size_t count = message.keys.size();
   LMCD_TRY(check_range("Reserve", "keys", count, 1, wire::kBatchItems));
   LMCD_TRY(check_range("Reserve", "parent", message.parent.size(), 0, 1));
-  LMCD_TRY(check_range("Reserve", "tenant", message.tenant.size(), 0, wire::kTenantBytes));
+  LMCD_TRY(check_tenant("Reserve", message.tenant));
   LMCD_TRY(check_range("Reserve", "depth", message.depth, 0, UINT32_MAX - count));
   LMCD_TRY(check_range("Reserve", "space", message.space, 0, UINT32_MAX));
   LMCD_TRY(check_beside("Reserve", "lengths", message.lengths.size(), count));

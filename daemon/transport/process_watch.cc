@@ -18,6 +18,7 @@ ProcessWatch::ProcessWatch(Loop& loop, memory::Liveness& liveness, core::Store& 
     else
       store_.writer_dead(slot);
   }
+  liveness_.sweep();
   if (!processes_.empty()) ask_.arm_in(0);
 }
 
@@ -27,23 +28,27 @@ ProcessWatch::~ProcessWatch() {
 
 Result<ProcessWatch::Entry> ProcessWatch::enter(const Peer& peer, const wire::Hello& hello) {
   Entry entry;
-  const bool same_file =
-      hello.liveness_device == liveness_.device() && hello.liveness_inode == liveness_.inode();
-  if (same_file && hello.liveness_slot <= UINT32_MAX &&
-      confirm(static_cast<core::LivenessSlot>(hello.liveness_slot), peer)) {
+  if (recognise(peer, hello)) {
     entry = {static_cast<core::LivenessSlot>(hello.liveness_slot), true};
-    if (find(entry.slot) == nullptr) liveness_.hold(entry.slot);
   } else {
-    const std::optional<uint32_t> slot = liveness_.allocate();
-    if (!slot)
-      return fault(LMCD_E_LIMIT, "all %u slots for client processes are in use",
-                   memory::Liveness::kSlots);
-    entry = {*slot, same_file};
+    LMCD_ASSIGN(entry.slot, liveness_.allocate());
   }
   Process& process = know(entry.slot);
   ++process.sessions;
   watch_death(process, peer);
   return entry;
+}
+
+// Whether Hello names the liveness file that the peer's process has locked. Its slot is held then.
+bool ProcessWatch::recognise(const Peer& peer, const wire::Hello& hello) {
+  if (hello.liveness_inode == 0 || hello.liveness_slot > UINT32_MAX) return false;
+  const auto slot = static_cast<core::LivenessSlot>(hello.liveness_slot);
+  const bool known = find(slot) != nullptr;
+  if (!known && !liveness_.hold(slot)) return false;
+  if (liveness_.has_file(slot, hello.liveness_device, hello.liveness_inode) && confirm(slot, peer))
+    return true;
+  if (!known) liveness_.drop(slot);
+  return false;
 }
 
 bool ProcessWatch::confirm(core::LivenessSlot slot, const Peer& peer) {

@@ -1,6 +1,6 @@
 // The client processes behind the sessions, and the proof of their death.
 //
-// Each process has a slot: a byte of the liveness file that it keeps locked as long as it lives.
+// Each process has a slot: a liveness file of its own that it keeps locked as long as it lives.
 // Several sessions of a process share it. Only a lock that is gone proves that its process writes
 // no more (memory/liveness.h); a pidfd makes that noticed at once, and where there is none (a
 // process that this daemon never met, or one in another pid namespace) the slots in quarantine are
@@ -39,9 +39,10 @@ class ProcessWatch {
 
   struct Entry {
     core::LivenessSlot slot = 0;
-    bool holds_file = false;  // the process has this liveness file open and its byte locked
+    bool holds_file = false;  // the process has its liveness file open and locked
   };
   // A session of `peer` begins. Gives it the slot that its process holds already, or a new one.
+  // The work is bounded, whatever other processes have locked.
   // Faults: LMCD_E_LIMIT when all slots are in use, LMCD_E_IO.
   Result<Entry> enter(const Peer& peer, const wire::Hello& hello);
   // Whether the peer's process holds the lock of its slot.
@@ -51,7 +52,8 @@ class ProcessWatch {
   // Something came into quarantine, or may have.
   void note_quarantine();
 
-  int liveness_descriptor() const { return liveness_.descriptor(); }
+  // The liveness file of a slot that a session has.
+  int liveness_descriptor(core::LivenessSlot slot) const { return liveness_.descriptor(slot); }
 
  private:
   struct Process final : Watcher {
@@ -64,6 +66,7 @@ class ProcessWatch {
     uint32_t sessions = 0;
   };
 
+  bool recognise(const Peer& peer, const wire::Hello& hello);
   Process* find(core::LivenessSlot slot);
   Process& know(core::LivenessSlot slot);
   void watch_death(Process& process, const Peer& peer);

@@ -26,5 +26,9 @@ Result<std::span<const lmcd_part_t>> parts_of(const char* message,
 
 // Text that is shown to people: UTF-8 without control characters, at most `most` bytes.
 Status check_name(const char* message, const char* field, std::string_view text, std::size_t most);
+Status check_tenant(const char* message, std::string_view salt);
+
+// The groups of a namespace: kinds that there are, and windows of at least a chunk.
+Status check_groups(const char* message, std::span<const lmcd_group_t> groups);
 
 }  // namespace lmcd::transport

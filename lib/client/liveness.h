@@ -1,5 +1,5 @@
-// The proof that this process lives: a POSIX record lock on its byte of the daemon's liveness
-// file, by which any daemon knows that nobody writes any more once the process is gone.
+// The proof that this process lives: a POSIX record lock on the liveness file that the daemon gave
+// it, by which any daemon knows that nobody writes any more once the process is gone.
 //
 // Such locks belong to the process, and closing *any* descriptor of the file drops them all
 // (fcntl(2)). So the first descriptor of each liveness file stays open as long as the process

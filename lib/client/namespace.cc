@@ -9,17 +9,22 @@
 namespace lmcd::client {
 
 std::optional<uint32_t> Namespace::number_in(const Mapping& mapping) const {
-  const uint64_t found = found_.load(std::memory_order_relaxed);
-  if (found >> 32 == mapping.serial()) return static_cast<uint32_t>(found);
   const ledger::Reader& ledger = mapping.ledger();
-  for (uint32_t number = 0; number < ledger.header().space_capacity; ++number) {
-    const ledger::SpaceEntry& entry = *ledger.space(number);
-    if (entry.used.load(std::memory_order_acquire) != 1) continue;
+  const uint64_t found = found_.load(std::memory_order_relaxed);
+  if (found >> 32 == mapping.serial() && ledger.has_space(static_cast<uint32_t>(found)))
+    return static_cast<uint32_t>(found);
+  const uint32_t capacity = ledger.header().space_capacity;
+  for (uint32_t place = 0; place < capacity; ++place) {
+    const ledger::SpaceEntry& entry = *ledger.space(place);
+    const uint32_t used = entry.used.load(std::memory_order_acquire);
+    if (!ledger::is_set(used)) continue;
     if (entry.description_bytes != description_.size()) continue;
     if (description_.size() > sizeof entry.description ||
         std::memcmp(entry.description, description_.data(), description_.size()) != 0) {
       continue;
     }
+    const uint32_t number = ledger::space_number(used, place, capacity);
+    if (!ledger.has_space(number)) continue;  // it was given to another while it was read
     found_.store(uint64_t{mapping.serial()} << 32 | number, std::memory_order_relaxed);
     return number;
   }

@@ -63,12 +63,17 @@ Status copy(const Transfer& transfer, Crew& crew, Direction direction,
   LMCD_ASSIGN(std::vector<uint64_t> starts, check(transfer));
   uint64_t unit_count = (starts.back() + kUnitBytes - 1) / kUnitBytes;
   std::atomic<uint64_t> next_unit{0};
+  std::atomic<bool> cut_short{false};
   auto work = [&] {
     Pass pass(transfer.kernel, direction, transfer.items, sums);
     for (;;) {
       // Relaxed: the counter hands out numbers, nothing is published by it.
       uint64_t unit = next_unit.fetch_add(1, std::memory_order_relaxed);
       if (unit >= unit_count) break;
+      if (transfer.cancelled != nullptr && transfer.cancelled->load(std::memory_order_relaxed)) {
+        cut_short.store(true, std::memory_order_relaxed);
+        break;
+      }
       Cursor cursor(transfer.layout, transfer.items, starts, unit * kUnitBytes,
                     (unit + 1) * kUnitBytes);
       for (Fragment fragment; cursor.next(&fragment);) pass.add(fragment);
@@ -77,7 +82,7 @@ Status copy(const Transfer& transfer, Crew& crew, Direction direction,
   };
   if (unit_count > 0)
     crew.run(static_cast<uint32_t>(std::min<uint64_t>(transfer.threads, unit_count)), work);
-  return {};
+  return cut_short ? fault(LMCD_E_TIMEOUT, "transfer: it was cancelled") : Status();
 }
 
 }  // namespace

@@ -13,6 +13,7 @@
 // thread, several at once.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <span>
 
@@ -29,11 +30,13 @@ struct Transfer {
   std::span<const Item> items;
   uint32_t threads = 1;  // that copy at most, the caller among them; 1 to kMaxThreads
   const Kernel& kernel = fastest_kernel();
+  const std::atomic<bool>* cancelled = nullptr;  // where given, asked before each unit of bytes
 };
 
 // Copies each item's blocks into its extent. Where `crcs` is not empty, crcs[i] gets the crc32c
 // of item i's extent. Requires: crcs is empty or as long as the items.
-// Faults: LMCD_E_INVALID naming the item and what is wrong with it.
+// Faults: LMCD_E_INVALID naming the item and what is wrong with it; LMCD_E_TIMEOUT when it was
+// cancelled, and any of the bytes may have been copied.
 Status gather(const Transfer& transfer, Crew& crew, std::span<uint32_t> crcs);
 
 // Copies each item's extent into its blocks. intact[i] tells whether the bytes read have the

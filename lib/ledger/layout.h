@@ -69,7 +69,7 @@ struct Header : Shape {
 
 struct SpaceEntry {
   static constexpr uint32_t kDescriptionBytes = 3072;
-  std::atomic<uint32_t> used;  // 1: the rest is set and stays
+  std::atomic<uint32_t> used;  // see below
   uint32_t rank_count;
   uint32_t group_count;
   uint32_t description_bytes;
@@ -79,6 +79,15 @@ struct SpaceEntry {
   uint8_t unused[848];
 };
 static_assert(sizeof(SpaceEntry) == 4096);
+
+// `used` of a SpaceEntry counts up: 0 at first, odd while the rest is set and stays, even while it
+// is written for another namespace. The number of a namespace is made of the place of its entry and
+// of that count, so no number comes again, and who has an old one finds nothing under it.
+constexpr bool is_set(uint32_t used) { return used % 2 == 1; }
+constexpr uint32_t space_number(uint32_t used, uint32_t place, uint32_t capacity) {
+  return used / 2 * capacity + place;
+}
+constexpr uint32_t used_by(uint32_t number, uint32_t capacity) { return number / capacity * 2 + 1; }
 
 struct TenantEntry {
   std::atomic<uint32_t> used;
@@ -91,7 +100,7 @@ static_assert(sizeof(TenantEntry) == 320);
 // What a record is a part of, in one word: namespace, rank and group, and whether its checksum is
 // known.
 struct Label {
-  uint32_t space = 0;  // index of a SpaceEntry
+  uint32_t space = 0;  // the place of its SpaceEntry
   lmcd_part_t part = {};
   bool has_crc = false;
 };

@@ -39,7 +39,7 @@ Result<Reader> Reader::open(const void* ledger, uint64_t bytes) {
     return fault(LMCD_E_VERSION, "ledger: layout version %u, this library reads %u",
                  header->version, kLedgerVersion);
   }
-  if (header->ledger_bytes > bytes || header->bucket_count == 0 ||
+  if (header->ledger_bytes > bytes || header->bucket_count == 0 || header->space_capacity == 0 ||
       !inside(*header, header->space_offset, header->space_capacity, sizeof(SpaceEntry)) ||
       !inside(*header, header->tenant_offset, header->tenant_capacity, sizeof(TenantEntry)) ||
       !inside(*header, header->index_offset, header->bucket_count, sizeof(Bucket)) ||
@@ -55,9 +55,16 @@ Result<Reader> Reader::open(const void* ledger, uint64_t bytes) {
   return reader;
 }
 
-const SpaceEntry* Reader::space(uint32_t number) const {
-  return number < header_->space_capacity ? at<SpaceEntry>(header_, header_->space_offset) + number
-                                          : nullptr;
+const SpaceEntry* Reader::space(uint32_t place) const {
+  return place < header_->space_capacity ? at<SpaceEntry>(header_, header_->space_offset) + place
+                                         : nullptr;
+}
+
+bool Reader::has_space(uint32_t number) const {
+  // After whatever was read of the entry.
+  std::atomic_thread_fence(std::memory_order_acquire);
+  return space(place_of(number))->used.load(std::memory_order_acquire) ==
+         used_by(number, header_->space_capacity);
 }
 
 const TenantEntry* Reader::tenant(uint32_t number) const {
@@ -72,16 +79,17 @@ uint64_t Reader::incarnation() const {
   return first;
 }
 
-uint32_t Reader::first_record(uint32_t space, const lmcd_key_t& key, uint64_t hash) const {
+uint32_t Reader::first_record(uint32_t place, const lmcd_key_t& key, uint64_t hash) const {
   return index_.find(hash, [&](uint32_t number) {
     const Record* candidate = record(number);
-    return candidate != nullptr && to_label(peek(candidate->label)).space == space &&
+    return candidate != nullptr && to_label(peek(candidate->label)).space == place &&
            peek_equal(candidate->key, key);
   });
 }
 
 void Reader::lookup(uint32_t space, std::span<const lmcd_key_t> keys, lmcd_presence_t* out) const {
-  const SpaceEntry* meaning = this->space(space);
+  const uint32_t place = place_of(space);
+  const SpaceEntry* meaning = this->space(place);
   const uint32_t groups = meaning == nullptr ? 0 : std::min(peek(meaning->group_count), kGroupsMax);
   const uint32_t all_groups = (uint32_t{1} << groups) - 1;
   const std::size_t count = keys.size();
@@ -97,19 +105,20 @@ void Reader::lookup(uint32_t space, std::span<const lmcd_key_t> keys, lmcd_prese
     const Index::Entry entry = index_.look(hash);
     out[at] = entry.whole ? lmcd_presence_t{all_groups, 0, 0, entry.record} : lmcd_presence_t{};
     if (!entry.whole && entry.record != Index::kAbsent)
-      look_closely(space, keys[at], hash, out[at]);
+      look_closely(place, keys[at], hash, out[at]);
   }
 }
 
-void Reader::look_closely(uint32_t space, const lmcd_key_t& key, uint64_t hash,
+void Reader::look_closely(uint32_t place, const lmcd_key_t& key, uint64_t hash,
                           lmcd_presence_t& out) const {
-  const uint32_t number = first_record(space, key, hash);
+  const uint32_t number = first_record(place, key, hash);
   const Record* first = record(number);
   if (first == nullptr) return;
   const uint64_t word = first->word.load(std::memory_order_acquire);
   const uint32_t hot = first->hot_groups.load(std::memory_order_relaxed);
   const uint32_t pending = first->pending_groups.load(std::memory_order_relaxed);
-  const bool mine = to_label(peek(first->label)).space == space && peek_equal(first->key, key);
+  const bool mine =
+      to_label(peek(first->label)).space == place && peek_equal(first->key, key);
   std::atomic_thread_fence(std::memory_order_acquire);
   const State state = state_of(word);
   // One that changed under us is a miss: an ordinary answer.
@@ -119,9 +128,9 @@ void Reader::look_closely(uint32_t space, const lmcd_key_t& key, uint64_t hash,
   }
 }
 
-void Reader::locate_part(uint32_t space, uint32_t first, const lmcd_key_t& key, lmcd_part_t part,
+void Reader::locate_part(uint32_t place, uint32_t first, const lmcd_key_t& key, lmcd_part_t part,
                          lmcd_grant_t& out) const {
-  const uint32_t wanted = to_word({space, part, false});
+  const uint32_t wanted = to_word({place, part, false});
   uint32_t number = first;
   for (uint32_t step = 0; step < kPartsMax; ++step) {
     const Record* at = record(number);
@@ -149,6 +158,7 @@ void Reader::locate_part(uint32_t space, uint32_t first, const lmcd_key_t& key, 
 
 void Reader::locate(uint32_t space, std::span<const lmcd_key_t> keys,
                     std::span<const lmcd_part_t> parts, lmcd_grant_t* out) const {
+  const uint32_t place = place_of(space);
   uint64_t hashes[kWave];
   for (std::size_t start = 0; start < keys.size(); start += kWave) {
     const std::size_t count = std::min(kWave, keys.size() - start);
@@ -162,7 +172,7 @@ void Reader::locate(uint32_t space, std::span<const lmcd_key_t> keys,
       out[item] = {};
       out[item].outcome = LMCD_ABSENT;
       const lmcd_part_t part = parts.size() == 1 ? parts[0] : parts[item];
-      locate_part(space, first_record(space, keys[item], hashes[i]), keys[item], part, out[item]);
+      locate_part(place, first_record(place, keys[item], hashes[i]), keys[item], part, out[item]);
     }
   }
 }

@@ -28,7 +28,9 @@ class Reader {
   const Record* record(uint32_t number) const {
     return number < header_->record_capacity ? &records_[number] : nullptr;
   }
-  const SpaceEntry* space(uint32_t number) const;
+  const SpaceEntry* space(uint32_t place) const;
+  // Whether a namespace has this number. True only if it had it all the time since it was read.
+  bool has_space(uint32_t number) const;
   const TenantEntry* tenant(uint32_t number) const;
   uint64_t incarnation() const;  // its first 8 bytes
 
@@ -51,11 +53,14 @@ class Reader {
   uint64_t hash_of(uint32_t space, const lmcd_key_t& key) const {
     return hash_key(key, space, header_->hash_seed);
   }
+  uint32_t place_of(uint32_t space) const { return space % header_->space_capacity; }
+  // The functions below know a namespace by the place of its entry.
+  //
   // The answer for an object that is not whole, which only its record can give.
-  void look_closely(uint32_t space, const lmcd_key_t& key, uint64_t hash,
+  void look_closely(uint32_t place, const lmcd_key_t& key, uint64_t hash,
                     lmcd_presence_t& out) const;
-  uint32_t first_record(uint32_t space, const lmcd_key_t& key, uint64_t hash) const;
-  void locate_part(uint32_t space, uint32_t first, const lmcd_key_t& key, lmcd_part_t part,
+  uint32_t first_record(uint32_t place, const lmcd_key_t& key, uint64_t hash) const;
+  void locate_part(uint32_t place, uint32_t first, const lmcd_key_t& key, lmcd_part_t part,
                    lmcd_grant_t& out) const;
 
   const Header* header_ = nullptr;

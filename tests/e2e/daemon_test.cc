@@ -387,6 +387,29 @@ TEST_F(DaemonTest, objects_in_a_file_survive_a_kill) {
   }
 }
 
+TEST_F(DaemonTest, no_writer_outlives_the_machines_boot) {
+  DaemonProcess daemon;
+  daemon.set_options({"--l1-backing", "file", "--l1-path", daemon.directory() + "/arena"});
+  start(daemon);
+  {
+    RawClient client = open(daemon);
+    const uint32_t space = client.open_space();
+    store(client, space, 1, 1);
+    client.reserve(space, key_of(2), kObjectBytes, 2);
+  }
+  daemon.end(SIGTERM);
+  // The ledger of a machine that was booted since. This process lives, and locks its file.
+  const std::string ledger = daemon.directory() + "/arena.ledger";
+  FileDescriptor file(::open(ledger.c_str(), O_RDWR | O_CLOEXEC));
+  const uint8_t other_boot[16] = {1};
+  ASSERT_EQ(::pwrite(file.get(), other_boot, sizeof other_boot, offsetof(ledger::Shape, boot_id)),
+            16);
+  start(daemon);
+  RawClient client = open(daemon);
+  EXPECT_EQ(metric(client, "quarantined_parts"), 0u);
+  EXPECT_TRUE(hits(client, client.open_space(), 1, 1));
+}
+
 // Nobody keeps its descriptors here, so a restart begins anew.
 TEST_F(DaemonTest, a_nameless_arena_serves) {
   DaemonProcess daemon({"--l1-backing", "memfd"});
@@ -401,6 +424,17 @@ TEST_F(DaemonTest, a_nameless_arena_serves) {
   start(daemon);
   RawClient client = open(daemon);
   EXPECT_FALSE(hits(client, client.open_space(), 1, 1));
+}
+
+TEST_F(DaemonTest, a_lazy_arena_is_populated_as_far_as_asked) {
+  // Without the option no more than the window beyond what is used, 64 MiB, would be.
+  DaemonProcess daemon({"--l1-size-gb", "0.25", "--l1-init-size-gb", "0.125"});
+  start(daemon);
+  RawClient client = open(daemon);
+  constexpr uint64_t kInitBytes = 128 << 20;
+  for (int i = 0; i < 100'000 && metric(client, "populated_bytes") < kInitBytes; ++i)
+    client.settle();
+  EXPECT_GE(metric(client, "populated_bytes"), kInitBytes);
 }
 
 TEST_F(DaemonTest, a_size_that_cannot_be_had_costs_nothing) {

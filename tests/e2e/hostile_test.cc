@@ -51,6 +51,13 @@ class HostileTest : public testing::Test {
     return std::move(*client);
   }
 
+  uint64_t quarantined_parts() {
+    const std::string name = "\"quarantined_parts\":";
+    const std::string text(good_->ask(wire::Stats{}).as<wire::Text>().text);
+    const std::size_t at = text.find(name);
+    return at == std::string::npos ? UINT64_MAX : std::stoull(text.substr(at + name.size()));
+  }
+
   void store(RawClient& client, uint64_t number) {
     const lmcd_key_t key = key_of(number);
     const wire::Grant grant = client.reserve(space_, key, kObjectBytes, number);
@@ -183,6 +190,49 @@ TEST_F(HostileTest, a_child_is_not_taken_for_its_parent) {
   EXPECT_EQ(status, 0);
 }
 
+TEST_F(HostileTest, locking_more_than_its_own_byte_hides_no_death_and_keeps_nobody_out) {
+  start();
+  int ends[2];
+  ASSERT_EQ(::pipe(ends), 0);
+  const pid_t squatter = ::fork();
+  if (squatter == 0) {
+    std::optional<RawClient> client = RawClient::open(daemon_->socket());
+    const char done = client && RawClient::squat() ? 'y' : 'n';
+    if (::write(ends[1], &done, 1) != 1) std::_Exit(1);
+    for (;;) ::pause();
+  }
+  char done = 0;
+  ASSERT_EQ(::read(ends[0], &done, 1), 1);
+  EXPECT_EQ(done, 'y');
+  // Others come, take their locks, write and die, and their death is seen.
+  for (uint64_t number = 10; number < 13; ++number) {
+    const pid_t writer = ::fork();
+    if (writer == 0) {
+      std::optional<RawClient> client = RawClient::open(daemon_->socket());
+      const bool wrote =
+          client &&
+          client->reserve(client->open_space(), key_of(number), kObjectBytes, 1).outcome ==
+              uint32_t{LMCD_RESERVED};
+      std::_Exit(wrote ? 0 : 1);
+    }
+    int status = 0;
+    ::waitpid(writer, &status, 0);
+    EXPECT_EQ(status, 0);
+  }
+  const lmcd_key_t key = key_of(10);
+  for (int i = 0;
+       i < 2000 && good_->reserve(space_, key, kObjectBytes, 100).outcome == uint32_t{LMCD_PENDING};
+       ++i) {
+    good_->settle();
+  }
+  for (int i = 0; i < 2000 && quarantined_parts() != 0; ++i) good_->settle();
+  EXPECT_EQ(quarantined_parts(), 0u);
+  ::kill(squatter, SIGKILL);
+  ::waitpid(squatter, nullptr, 0);
+  ::close(ends[0]);
+  ::close(ends[1]);
+}
+
 TEST_F(HostileTest, wrong_values_are_named_and_the_session_goes_on) {
   start();
   RawClient client = open();
@@ -205,6 +255,9 @@ TEST_F(HostileTest, wrong_values_are_named_and_the_session_goes_on) {
       {"part", [](wire::Reserve& m) { m.part = uint64_t{1} << 40; }},
       {"parent", [&](wire::Reserve& m) { m.parent = two; }},
       {"tenant", [&](wire::Reserve& m) { m.tenant = long_tenant; }},
+      {"tenant is no UTF-8 at byte 2", [](wire::Reserve& m) { m.tenant = "ab\xff"; }},
+      {"tenant is no UTF-8 at byte 0", [](wire::Reserve& m) { m.tenant = "\xc3"; }},
+      {"control character", [](wire::Reserve& m) { m.tenant = "a\nb"; }},
       {"depth", [](wire::Reserve& m) { m.depth = UINT32_MAX; }},
       {"space", [](wire::Reserve& m) { m.space = UINT64_MAX; }},
       {"namespace", [](wire::Reserve& m) { m.space = 999; }},
@@ -220,6 +273,22 @@ TEST_F(HostileTest, wrong_values_are_named_and_the_session_goes_on) {
   }
   EXPECT_NE(daemon_->log().find("request.refused"), std::string::npos);
   EXPECT_EQ(client.ask(valid_reserve()).as<wire::Granted>().grants.size(), 2u);
+}
+
+TEST_F(HostileTest, groups_without_sense_make_no_namespace) {
+  start();
+  RawClient client = open();
+  auto opened = [&](lmcd_group_t group) {
+    return client.ask(wire::NamespaceOpen{1, {&group, 1}, "of odd groups"});
+  };
+  EXPECT_EQ(opened({3, 0}).fault(), LMCD_E_INVALID);
+  EXPECT_EQ(opened({LMCD_GROUP_WINDOW, 0}).fault(), LMCD_E_INVALID);
+  EXPECT_EQ(opened({LMCD_GROUP_FULL, 7}).fault(), LMCD_E_INVALID);
+  EXPECT_TRUE(opened({LMCD_GROUP_WINDOW, 7}).is(wire::NamespaceOpened::kOpcode));
+  const std::vector<lmcd_group_t> five(5, lmcd_group_t{LMCD_GROUP_FULL, 0});
+  EXPECT_EQ(client.ask(wire::NamespaceOpen{256, five, "of many parts"}).fault(), LMCD_E_INVALID);
+  EXPECT_TRUE(client.ask(wire::NamespaceOpen{204, five, "of many parts"})
+                  .is(wire::NamespaceOpened::kOpcode));
 }
 
 TEST_F(HostileTest, operators_verbs_are_for_operators) {

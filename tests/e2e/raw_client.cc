@@ -122,6 +122,18 @@ bool RawClient::greet() {
   return true;
 }
 
+bool RawClient::squat() {
+  bool locked = true;
+  for (LivenessFile& file : liveness_files()) {
+    if (file.owner != ::getpid()) continue;
+    struct flock all {};
+    all.l_type = F_WRLCK;
+    all.l_whence = SEEK_SET;
+    locked = ::fcntl(file.descriptor, F_SETLK, &all) == 0 && locked;
+  }
+  return locked;
+}
+
 bool RawClient::take_lock() {
   for (LivenessFile& file : liveness_files()) {
     if (file.owner != ::getpid() || file.slot != welcome_.liveness_slot) continue;

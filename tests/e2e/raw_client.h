@@ -75,6 +75,8 @@ class RawClient {
 
   bool greet();      // Hello and Welcome
   bool take_lock();  // of the liveness byte
+  // Locks every byte of this process's liveness files, those of other slots too.
+  static bool squat();
   wire::Hello hello() const;
 
   // The events pushed so far.

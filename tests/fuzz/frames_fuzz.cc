@@ -21,6 +21,7 @@
 #include "daemon/transport/long_runs.h"
 #include "lib/base/manual_worker_pool.h"
 #include "lib/base/reserved_array.h"
+#include "tests/scratch_directory.h"
 
 namespace lmcd::transport {
 namespace {
@@ -40,21 +41,13 @@ T must(Result<T> result) {
   return std::move(result.value());
 }
 
-memory::Liveness make_liveness() {
-  char name[] = "/tmp/lmcd-fuzz-XXXXXX";
-  FileDescriptor file(::mkstemp(name));
-  memory::Liveness liveness = must(memory::Liveness::open(name, 64));
-  ::unlink(name);
-  return liveness;
-}
-
 // A daemon without a listener: its store and one session.
 class World final : private Sessions::Owner {
  public:
   World()
       : log_(clock_, {.descriptor = nowhere()}),
         loop_(must(Loop::make(clock_))),
-        liveness_(make_liveness()),
+        liveness_(must(memory::Liveness::open(scratch_ / "processes", 64))),
         events_(64),
         policy_(must(policy::make_policy("ARC", {kRecords, kArenaBytes}))) {
     core::Ledger::Plan plan;
@@ -171,6 +164,7 @@ class World final : private Sessions::Owner {
   FileDescriptor nowhere_;
   Log log_;
   std::unique_ptr<Loop> loop_;
+  ScratchDirectory scratch_;
   memory::Liveness liveness_;
   EventStream events_;
   std::unique_ptr<core::EvictionPolicy> policy_;

@@ -6,6 +6,7 @@
 //
 //   - bytes that validate are the bytes that were committed under that key;
 //   - what was committed is there until an event says that it went, and nothing else is;
+//   - the sum of what may be evicted is that of all objects neither leased nor pinned;
 //   - the arena's free bytes are exactly those that neither an object nor a writer has;
 //
 // and at the end, with all writers dead and the cache cleared, that every byte is free again.
@@ -276,7 +277,19 @@ class History : public StoreTest {
     ASSERT_EQ(now.used_bytes, now.hot_bytes + now.reserved_bytes + now.quarantined_bytes);
     ASSERT_GE(now.hot_bytes, hot_.size() * kAlign);
     ASSERT_EQ(now.reserved_bytes + now.quarantined_bytes, writes_.size() * kAlign);
+    check_evictable(now);
     only_read_ = now.hot_bytes / kAlign - hot_.size();
+  }
+
+  void check_evictable(const Metrics& now) {
+    std::vector<lmcd_listed_t> listed(kKeys);
+    uint64_t cursor = 0;
+    listed.resize(store_->list({}, &cursor, listed));
+    uint64_t evictable_bytes = 0;
+    for (const lmcd_listed_t& object : listed) {
+      if (object.lease_count == 0 && !object.pinned) evictable_bytes += object.bytes;
+    }
+    ASSERT_EQ(now.evictable_bytes, evictable_bytes);
   }
 
   void wind_up() {

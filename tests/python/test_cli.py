@@ -83,6 +83,7 @@ def test_a_quota_is_set_shown_and_removed(run: Commands) -> None:
     assert "1.5 MiB" in run.text("quota", "list")
     assert run.facts("quota", "set", "_default", "7") == {"tenant": "", "limit_bytes": 7}
     run.text("quota", "delete", "tenant")
+    assert 'no quota for tenant "tenant"' in run.text("quota", "delete", "tenant", status=1)
     assert "takes bytes" in run.text("quota", "set", "tenant", "lots", status=2)
 
 

@@ -61,6 +61,8 @@ def test_quotas_are_kept_across_restarts(daemon: Daemon) -> None:
         session.operator.set_quota("tenant", 1 << 20)
         session.operator.set_quota("other", 5)
         session.operator.set_quota("other", None)
+        with pytest.raises(lmcd.NotFound, match='no quota for tenant "other"'):
+            session.operator.set_quota("other", None)
     daemon.end()
     daemon.start()
     with daemon.session() as session:

@@ -102,4 +102,4 @@ def test_help_shows_every_option_of_the_daemon() -> None:
     described = json.loads(subprocess.check_output([daemon_program(), "--describe-options"]))
     shown = subprocess.check_output([sys.executable, "-m", "lmcd", "serve", "--help"], text=True)
     for option in described["options"]:
-        assert (option["flag"] in shown) != option["test"], option["flag"]
+        assert option["flag"] in shown

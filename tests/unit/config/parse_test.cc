@@ -182,14 +182,6 @@ TEST(Parse, places_follow_the_users_directories) {
   EXPECT_NE(refusal(flags({"--socket", deep.c_str()})).find("at most 107"), std::string::npos);
 }
 
-TEST(Parse, options_for_tests_need_their_variable) {
-  Given given = flags({"--test-rest-ms", "5"});
-  EXPECT_EQ(refusal(given),
-            "option \"test-rest-ms\": an option for tests, taken only with LMCD_TESTING=1");
-  given.environment = {"LMCD_TESTING=1"};
-  EXPECT_EQ(parsed(given).value().options.test_rest_ms, 5u);
-}
-
 TEST(Parse, variables_that_are_no_options_are_left_alone) {
   EXPECT_EQ(refusal({.environment = {"LMCD_DAEMON=/x", "LMCD_RUNTIME_PLUGIN_CONFIG={}", "HOME=/"}}),
             "taken");

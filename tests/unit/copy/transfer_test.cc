@@ -7,6 +7,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cstdlib>
 #include <cstring>
 #include <numeric>
@@ -190,6 +191,32 @@ TEST(Transfer, random_layouts_are_copied_to_the_byte) {
   if (const char* seed = std::getenv("LMCD_SEED"))
     return check_seed(std::strtoull(seed, nullptr, 10), *crew);
   for (uint64_t seed = 1; seed <= 200 && !HasFailure(); ++seed) check_seed(seed, *crew);
+}
+
+// A kernel that is cancelled by its own first bytes.
+std::atomic<bool> g_cancelled{false};
+
+void cancel_and_stream(const Lane* lanes, uint32_t count, std::size_t bytes) {
+  g_cancelled = true;
+  fastest_kernel().stream(lanes, count, bytes);
+}
+
+TEST(Transfer, a_cancel_is_heeded_in_the_middle_of_an_item) {
+  constexpr uint32_t kRunBytes = 1 << 20;
+  std::vector<std::byte> memory(8 * kRunBytes, std::byte{1});
+  std::vector<std::byte> extent(8 * kRunBytes, std::byte{2});
+  const Page page{reinterpret_cast<uintptr_t>(memory.data()), kRunBytes, 0, kRunBytes, 1, 8, 0};
+  const Layout layout = std::move(Layout::make({&page, 1}, Memory::whole_process()).value());
+  const uint32_t blocks[] = {0, 1, 2, 3, 4, 5, 6, 7};
+  const Item item{extent.data(), extent.size(), blocks, {}};
+  Kernel kernel = fastest_kernel();
+  kernel.stream = cancel_and_stream;
+  std::unique_ptr<Crew> alone = std::move(Crew::start(0).value());
+  Transfer transfer{layout, {&item, 1}, 1, kernel, &g_cancelled};
+  EXPECT_EQ(gather(transfer, *alone, {}).code(), LMCD_E_TIMEOUT);
+  EXPECT_EQ(extent.front(), std::byte{1});
+  EXPECT_EQ(extent[4 * kRunBytes], std::byte{2}) << "it went on";
+  EXPECT_EQ(extent.back(), std::byte{2});
 }
 
 class BadTransfer : public testing::Test {

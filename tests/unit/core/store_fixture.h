@@ -1,13 +1,14 @@
 // A store over private memory, a hand-turned clock and a plain LRU, for tests of core.
 #pragma once
 
+#include <gtest/gtest.h>
+
 #include <algorithm>
 #include <cstring>
 #include <list>
+#include <map>
 #include <memory>
 #include <vector>
-
-#include <gtest/gtest.h>
 
 #include "daemon/core/store.h"
 #include "lib/ledger/reader.h"
@@ -17,7 +18,10 @@ namespace lmcd::core {
 // The plainest policy there is: a list, and who is withheld.
 class PlainLru final : public EvictionPolicy {
  public:
-  void insert(const ObjectTrait& object) override { order_.push_back(object.id); }
+  void insert(const ObjectTrait& object) override {
+    order_.push_back(object.id);
+    tenants_[object.id] = object.tenant;
+  }
   void hit(ObjectId id) override {
     order_.remove(id);
     order_.push_back(id);
@@ -36,13 +40,22 @@ class PlainLru final : public EvictionPolicy {
     std::erase(withheld_, id);
   }
   ObjectId victim() override {
-    for (ObjectId id : order_) {
-      if (std::find(withheld_.begin(), withheld_.end(), id) == withheld_.end()) return id;
-    }
-    return kNoObject;
+    auto found =
+        std::find_if(order_.begin(), order_.end(), [&](ObjectId id) { return may_go(id); });
+    return found == order_.end() ? kNoObject : *found;
+  }
+  ObjectId victim_of(uint32_t tenant) override {
+    auto found = std::find_if(order_.begin(), order_.end(),
+                              [&](ObjectId id) { return may_go(id) && tenants_[id] == tenant; });
+    return found == order_.end() ? kNoObject : *found;
   }
 
  private:
+  bool may_go(ObjectId id) const {
+    return std::find(withheld_.begin(), withheld_.end(), id) == withheld_.end();
+  }
+
+  std::map<ObjectId, uint32_t> tenants_;
   std::list<ObjectId> order_;
   std::vector<ObjectId> withheld_;
 };
@@ -79,12 +92,12 @@ class StoreTest : public testing::Test {
     plan_.records = records;
     plan_.hash_seed = 5;
     memory_ = std::move(Reservation::make(Ledger::bytes_for(plan_)).value());
-    auto made = Store::make(Ledger::format(memory_.address(), plan_), options, *policy_, clock_,
-                            events_);
+    auto made =
+        Store::make(Ledger::format(memory_.address(), plan_), options, *policy_, clock_, events_);
     ASSERT_TRUE(made.ok());
     store_ = std::move(made.value());
-    space_ = open_space(1, 1);
     open_sessions();
+    space_ = open_space(1, 1);
   }
 
   // What a new daemon does with the ledger of one that was killed.
@@ -107,7 +120,8 @@ class StoreTest : public testing::Test {
 
   uint32_t open_space(uint32_t ranks, uint32_t groups) {
     std::vector<lmcd_group_t> kinds(groups, lmcd_group_t{LMCD_GROUP_FULL, 0});
-    auto opened = store_->open_space("test", key_of(1000 + ranks * 16 + groups), ranks, kinds);
+    auto opened =
+        store_->open_space(kSession, "test", key_of(1000 + ranks * 16 + groups), ranks, kinds);
     EXPECT_TRUE(opened.ok());
     return opened.value();
   }
@@ -125,8 +139,7 @@ class StoreTest : public testing::Test {
   std::vector<wire::Grant> acquire(SessionId session, uint64_t lease,
                                    const std::vector<lmcd_key_t>& keys, lmcd_part_t part = {}) {
     std::vector<wire::Grant> grants(keys.size());
-    EXPECT_TRUE(
-        store_->acquire(session, lease, {space_, keys, {&part, 1}}, grants.data()).ok());
+    EXPECT_TRUE(store_->acquire(session, lease, {space_, keys, {&part, 1}}, grants.data()).ok());
     return grants;
   }
 

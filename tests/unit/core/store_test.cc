@@ -1,5 +1,8 @@
 // The life of a part, arrow by arrow: what each verb answers, what the ledger shows to readers at
 // each point, and that every byte of the arena comes back.
+#include <set>
+#include <string>
+
 #include "tests/unit/core/store_fixture.h"
 
 namespace lmcd::core {
@@ -264,6 +267,42 @@ TEST_F(Life, quotas_bound_a_tenant_and_nobody_else) {
   EXPECT_EQ(reserve(kOther, 1, keys_of(10, 4))[3].outcome, LMCD_RESERVED);
 }
 
+TEST_F(Life, what_can_never_fit_evicts_nothing) {
+  start(8);
+  put(1, keys_of(1, 6));
+  acquire(kOther, 1, {key_of(3)});
+  const lmcd_key_t pinned = key_of(4);
+  store_->pin({.keys = {&pinned, 1}}, true);
+  EXPECT_EQ(store_->snapshot().evictable_bytes, 4 * kAlign);
+  // Two extents are free and four may go: seven cannot be had.
+  EXPECT_EQ(reserve(kSession, 2, {key_of(50)}, {}, 7 * kAlign)[0].outcome, LMCD_NO_SPACE);
+  EXPECT_EQ(reserve(kSession, 2, {key_of(50)}, {}, 9 * kAlign)[0].outcome, LMCD_NO_SPACE);
+  EXPECT_EQ(store_->metrics().evicted_objects_total, 0u);
+  EXPECT_EQ(reserve(kSession, 2, {key_of(50)}, {}, 3 * kAlign)[0].outcome, LMCD_RESERVED);
+}
+
+TEST_F(Life, what_a_quota_can_never_grant_evicts_nothing) {
+  start(16);
+  ASSERT_TRUE(store_->accounts().set_quota("small", 4 * kAlign).ok());
+  reserve(kSession, 1, keys_of(1, 4), {}, kAlign, "small");
+  ASSERT_TRUE(store_->commit(kSession, 1, {}, {}).ok());
+  acquire(kOther, 1, keys_of(1, 2));
+  EXPECT_EQ(reserve(kSession, 2, {key_of(9)}, {}, 3 * kAlign, "small")[0].outcome, LMCD_REFUSED);
+  EXPECT_EQ(store_->metrics().evicted_objects_total, 0u);
+  EXPECT_EQ(reserve(kSession, 2, {key_of(9)}, {}, 2 * kAlign, "small")[0].outcome, LMCD_RESERVED);
+  EXPECT_EQ(store_->metrics().evicted_objects_total, 2u);
+}
+
+TEST_F(Life, a_quota_evicts_nothing_for_what_the_arena_cannot_hold) {
+  start(8);
+  ASSERT_TRUE(store_->accounts().set_quota("small", 8 * kAlign).ok());
+  reserve(kSession, 1, keys_of(1, 2), {}, kAlign, "small");
+  ASSERT_TRUE(store_->commit(kSession, 1, {}, {}).ok());
+  reserve(kOther, 1, keys_of(20, 3));
+  EXPECT_EQ(reserve(kSession, 2, {key_of(9)}, {}, 7 * kAlign, "small")[0].outcome, LMCD_NO_SPACE);
+  EXPECT_EQ(store_->metrics().evicted_objects_total, 0u);
+}
+
 TEST_F(Life, a_session_limit_counts_quarantine_too) {
   start(8, {.write_ttl_ms = 10, .session_bytes = 2 * kAlign});
   reserve(kSession, 1, keys_of(1, 2));
@@ -272,6 +311,125 @@ TEST_F(Life, a_session_limit_counts_quarantine_too) {
   EXPECT_EQ(reserve(kSession, 2, {key_of(5)})[0].outcome, LMCD_REFUSED);
   store_->abort(kSession, 1).code();
   EXPECT_EQ(reserve(kSession, 3, {key_of(5)})[0].outcome, LMCD_RESERVED);
+}
+
+TEST_F(Life, a_namespace_that_nobody_needs_makes_room_for_the_next) {
+  start(8);
+  put(1, {key_of(1)});
+  const lmcd_group_t group{LMCD_GROUP_FULL, 0};
+  auto open = [&](SessionId session, uint64_t n) {
+    return store_->open_space(session, "s" + std::to_string(n), key_of(50'000 + n), 1, {&group, 1});
+  };
+  // Sessions that come and go leave their namespaces behind; one has its own open all the time.
+  const uint32_t kept = open(kOther, 0).value();
+  std::set<uint32_t> numbers = {space_, kept};
+  uint64_t next = 1;
+  for (SessionId session = 100; session < 112; ++session) {
+    store_->open_session(session, 7);
+    for (int i = 0; i < 400; ++i) {
+      auto opened = open(session, next++);
+      ASSERT_TRUE(opened.ok()) << next << ": " << opened.status().text();
+      EXPECT_TRUE(numbers.insert(opened.value()).second) << "a number came twice";
+    }
+    store_->close_session(session);
+  }
+  EXPECT_GT(numbers.size(), Ledger::kSpaces + 500u);
+  EXPECT_EQ(open(kOther, 0).value(), kept);
+  EXPECT_EQ(lookup(key_of(1)).hot, 1u);
+  auto reader = ledger::Reader::open(memory_.address(), Ledger::bytes_for(plan_));
+  EXPECT_TRUE(reader.value().has_space(kept));
+  EXPECT_TRUE(reader.value().has_space(space_));
+  EXPECT_TRUE(reader.value().has_space(*numbers.rbegin()));
+  EXPECT_FALSE(reader.value().has_space(5)) << "an early one, given to others since";
+
+  const uint32_t last = *numbers.rbegin();
+  restart();
+  open_sessions();
+  EXPECT_EQ(lookup(key_of(1)).hot, 1u);
+  EXPECT_EQ(open(kOther, 0).value(), kept);
+  EXPECT_EQ(store_->spaces().find(last)->number, last);
+}
+
+TEST_F(Life, a_number_of_before_names_nothing) {
+  start(8);
+  const lmcd_key_t key = key_of(1);
+  const uint64_t length = kAlign;
+  const lmcd_part_t part{};
+  wire::Grant grant;
+  const ReserveRequest request{
+      space_ + Ledger::kSpaces, "", nullptr, 0, {&key, 1}, {&part, 1}, {&length, 1}};
+  EXPECT_EQ(store_->reserve(kSession, 1, request, &grant).code(), LMCD_E_INVALID);
+}
+
+TEST_F(Life, one_session_keeps_only_so_many_namespaces) {
+  start(8);
+  const lmcd_group_t group{LMCD_GROUP_FULL, 0};
+  lmcd_code_t code = LMCD_OK;
+  for (uint64_t n = 0; n < Ledger::kSpaces && code == LMCD_OK; ++n) {
+    auto opened = store_->open_space(kSession, "s", key_of(50'000 + n), 1, {&group, 1});
+    if (!opened.ok()) code = opened.status().code();
+  }
+  EXPECT_EQ(code, LMCD_E_LIMIT);
+  EXPECT_TRUE(store_->open_space(kOther, "s", key_of(90'000), 1, {&group, 1}).ok());
+}
+
+TEST_F(Life, one_session_does_not_use_up_the_tenants) {
+  constexpr uint32_t kTenants = Ledger::kTenants;
+  start(kTenants, {}, kTenants);
+  auto reserve_for = [&](SessionId session, uint64_t n, const std::string& tenant) {
+    return reserve(session, n, {key_of(n)}, {}, kAlign, tenant)[0].outcome;
+  };
+  uint64_t n = 1;
+  while (n < kTenants && reserve_for(kSession, n, "t" + std::to_string(n)) == LMCD_RESERVED) ++n;
+  EXPECT_EQ(n, kTenants / 2 + 1);
+  EXPECT_EQ(reserve_for(kSession, 20'000, "one more"), LMCD_REFUSED);
+  EXPECT_EQ(reserve_for(kSession, 20'001, "t1"), LMCD_RESERVED);
+  EXPECT_EQ(reserve_for(kOther, 20'002, "of another"), LMCD_RESERVED);
+  // What is gone is brought no more.
+  ASSERT_TRUE(store_->abort(kSession, 5).ok());
+  EXPECT_EQ(reserve_for(kSession, 20'003, "one more"), LMCD_RESERVED);
+  EXPECT_EQ(reserve_for(kSession, 20'004, "two more"), LMCD_REFUSED);
+}
+
+TEST_F(Life, what_is_written_for_another_session_counts_against_that_one) {
+  start(8, {.session_bytes = 2 * kAlign});
+  const auto keys = keys_of(1, 3);
+  const lmcd_part_t part{};
+  const uint64_t length = kAlign;
+  wire::Grant grants[3];
+  const ReserveRequest request{space_, "", nullptr, 0, keys, {&part, 1}, {&length, 1}, kOther};
+  ASSERT_TRUE(store_->reserve(kSession, 1, request, grants).ok());
+  EXPECT_EQ(grants[1].outcome, LMCD_RESERVED);
+  EXPECT_EQ(grants[2].outcome, LMCD_REFUSED);
+  EXPECT_EQ(store_->use_of(kOther).held_bytes, 2 * kAlign);
+  EXPECT_EQ(store_->use_of(kSession).held_bytes, 0u);
+  EXPECT_EQ(reserve(kOther, 1, {key_of(9)})[0].outcome, LMCD_REFUSED);
+  const uint32_t first = 0;
+  ASSERT_TRUE(store_->commit(kSession, 1, {&first, 1}, {}).ok());
+  EXPECT_EQ(store_->use_of(kOther).held_bytes, kAlign);
+  ASSERT_TRUE(store_->abort(kSession, 1).ok());
+  EXPECT_EQ(store_->use_of(kOther).held_bytes, 0u);
+}
+
+TEST_F(Life, an_orphan_whose_parent_came_back_is_no_orphan) {
+  start(4);
+  put(1, keys_of(1, 2));
+  put(2, {key_of(9)});
+  const lmcd_key_t root = key_of(1);
+  store_->clear({.keys = {&root, 1}}, false);
+  // Key 2 is of no use to anybody and would go first.
+  auto grants = reserve(kSession, 3, keys_of(1, 2));
+  EXPECT_EQ(grants[0].outcome, LMCD_RESERVED);
+  EXPECT_EQ(grants[1].outcome, LMCD_EXISTS);
+  ASSERT_TRUE(store_->commit(kSession, 3, {}, {}).ok());
+  put(4, keys_of(20, 2));
+  EXPECT_EQ(lookup(key_of(9)).hot, 0u);
+  EXPECT_EQ(lookup(key_of(2)).hot, 1u);
+  // And it is an orphan again without its parent.
+  store_->clear({.keys = {&root, 1}}, false);
+  put(5, keys_of(30, 2));
+  EXPECT_EQ(lookup(key_of(2)).hot, 0u);
+  EXPECT_EQ(lookup(key_of(20)).hot, 1u);
 }
 
 TEST_F(Life, records_are_a_limit_like_bytes) {

@@ -23,12 +23,15 @@ constexpr uint64_t kSegmentBytes = uint64_t{kBlocks} * kRunBytes * kPages;
 
 class Copying : public core::StoreTest {
  protected:
-  void begin(WorkerCopies::Checksums checksums = WorkerCopies::Checksums::kOff) {
+  void begin(WorkerCopies::Checksums checksums = WorkerCopies::Checksums::kOff,
+             uint32_t jobs_in_pool = 2) {
     start(64);
     arena_file_ = memory_file(64 * kAlign);
     arena_ =
         std::move(GuardedRegion::map(arena_file_.get(), 64 * kAlign, Access::kReadWrite).value());
-    auto made = WorkerCopies::make(*store_, pool_, arena_, {.session = 99, .checksums = checksums});
+    auto made =
+        WorkerCopies::make(*store_, pool_, arena_,
+                           {.session = 99, .checksums = checksums, .jobs_in_pool = jobs_in_pool});
     ASSERT_TRUE(made.ok());
     copies_ = std::move(made.value());
     engine_file_ = memory_file(kSegmentBytes);
@@ -45,12 +48,13 @@ class Copying : public core::StoreTest {
     return file;
   }
 
-  Result<uint32_t> open_segment(uint64_t length = kSegmentBytes) {
+  Result<uint32_t> open_segment(uint64_t length = kSegmentBytes,
+                                core::SessionId session = kSession) {
     lmcd_page_t pages[kPages];
     for (uint32_t i = 0; i < kPages; ++i)
       pages[i] = {uint64_t{i} * kBlocks * kRunBytes, kRunBytes, 0, kRunBytes, 1, kBlocks, 0};
     FileDescriptor copy(dup(engine_file_.get()));
-    return copies_->open_segment(kSession, std::move(copy), {length, 0, pages, {}, "kv"});
+    return copies_->open_segment(session, std::move(copy), {length, 0, pages, {}, "kv"});
   }
 
   Transfer transfer_of(const std::vector<lmcd_key_t>& keys, const std::vector<uint32_t>& blocks) {
@@ -138,6 +142,7 @@ TEST_F(Copying, nothing_is_visible_before_the_bytes_are_there) {
   const auto blocks = blocks_from(0, 1);
   copies_->store(kSession, transfer_of(keys, blocks), into(&outcomes));
   EXPECT_EQ(lookup(core::key_of(1)).hot, 0u);
+  EXPECT_EQ(store_->use_of(kSession).held_bytes, kItemBytes) << "it is written for that session";
   pool_.work();
   EXPECT_EQ(lookup(core::key_of(1)).hot, 0u);
   EXPECT_EQ(answers_, 0);
@@ -177,6 +182,25 @@ TEST_F(Copying, a_cancelled_transfer_is_answered_before_its_cancel) {
   bool unknown = false;
   copies_->cancel(kSession, 12345, [&] { unknown = true; });
   EXPECT_TRUE(unknown);
+}
+
+TEST_F(Copying, sessions_take_turns) {
+  begin(WorkerCopies::Checksums::kOff, 1);
+  const uint32_t others = open_segment(kSegmentBytes, kOther).value();
+  std::vector<int> order;
+  const auto blocks = blocks_from(0, 1);
+  auto store_one = [&](core::SessionId session, uint64_t key, int name) {
+    const auto keys = core::keys_of(key, 1);
+    Transfer transfer = transfer_of(keys, blocks);
+    if (session == kOther) transfer.segment = others;
+    copies_->store(session, transfer, [&order, name](Result<Outcomes>) { order.push_back(name); });
+  };
+  for (int i = 1; i <= 4; ++i) store_one(kSession, static_cast<uint64_t>(i), i);
+  store_one(kOther, 10, 100);
+  store_one(kOther, 11, 101);
+  EXPECT_EQ(pool_.in_flight(), 1u);
+  pool_.run_all();
+  EXPECT_EQ(order, (std::vector<int>{1, 100, 2, 101, 3, 4}));
 }
 
 TEST_F(Copying, a_closed_session_waits_for_its_workers_and_answers_no_more) {

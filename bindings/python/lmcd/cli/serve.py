@@ -28,9 +28,7 @@ class _Serve(click.Command):
         super().format_options(ctx, formatter)
         described = json.loads(_ask(daemon_program(), ["--describe-options"]))
         with formatter.section("Options of the daemon (also LMCD_<NAME>, and keys of --config)"):
-            formatter.write_dl(
-                [_help(option) for option in described["options"] if not option["test"]]
-            )
+            formatter.write_dl([_help(option) for option in described["options"]])
 
 
 def _help(option: dict[str, Any]) -> tuple[str, str]:
