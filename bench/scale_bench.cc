@@ -70,8 +70,8 @@ class FilledStore {
     store_ = must(core::Store::make(core::Ledger::format(memory_.address(), plan), {}, *policy_,
                                     clock_, events_));
     const lmcd_group_t group{LMCD_GROUP_FULL, 0};
-    space_ = must(store_->open_space("bench", lmcd_key_t{}, 1, {&group, 1}));
     store_->open_session(kSession, 1);
+    space_ = must(store_->open_space(kSession, "bench", lmcd_key_t{}, 1, {&group, 1}));
     reader_ = must(ledger::Reader::open(memory_.address(), ledger_bytes));
     stored_ = new_keys(objects, random_);
     for (uint32_t at = 0; at < objects; at += kBatch)
