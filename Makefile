@@ -40,7 +40,7 @@ test: ## run the tests
 bench: build ## measure; prints a table and writes bench/results.json
 	@$(VENV)/python bench/run.py
 
-check: tidy lint abi asan tsan fuzz slow ## everything that is not `make test`
+check: tidy lint abi slow asan tsan fuzz ## everything that is not `make test`
 
 tidy: ## floors, headers that stand alone, lengths, names, banned calls
 	$(call prepare,base,base test)

@@ -33,7 +33,8 @@
  *            are void) or LMCD_E_NO_DAEMON (nobody is there yet), and the next call tries to
  *            connect again, at most every 100 ms. Mappings stay readable and writable for ever;
  *            what is read from them no longer validates.
- * Fork.      In a forked child every call answers LMCD_E_FORKED; close is harmless there.
+ * Fork.      In a forked child every call answers LMCD_E_FORKED; close is harmless there. Where a
+ *            mapping was, the child has zeros of its own.
  */
 #ifndef LMCD_H
 #define LMCD_H

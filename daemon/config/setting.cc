@@ -20,6 +20,22 @@ bool is_option_variable(std::string_view name) {
   return std::find(std::begin(kNoOptions), std::end(kNoOptions), name) == std::end(kNoOptions);
 }
 
+// Kubernetes tells containers the addresses of the services around them: one that is called lmcd
+// becomes LMCD_SERVICE_HOST, LMCD_SERVICE_PORT, LMCD_PORT=tcp://10.0.0.1:80, LMCD_PORT_80_TCP ...
+// (kubernetes.io, "Environment variables"). These are nobody's options.
+bool is_service_link(std::string_view name, std::string_view value,
+                     const Environment& environment) {
+  for (std::string_view mark : {"_SERVICE_HOST", "_SERVICE_PORT", "_PORT"}) {
+    const std::size_t at = name.find(mark);
+    if (at == std::string_view::npos) continue;
+    if (environment.value(std::string(name.substr(0, at)) + "_SERVICE_HOST").empty()) continue;
+    const std::string_view rest = name.substr(at + mark.size());
+    if (mark == "_PORT" && rest.empty()) return value.find("://") != std::string_view::npos;
+    return rest.empty() || rest.front() == '_';
+  }
+  return false;
+}
+
 std::string suggestion(const std::string& name) {
   std::vector<std::string_view> names;
   for (const Option& option : options()) names.push_back(option.name);
@@ -57,10 +73,11 @@ Result<std::vector<Setting>> read_environment(const Environment& environment) {
     std::size_t equals = text.find('=');
     if (equals == std::string_view::npos) continue;
     std::string_view name = text.substr(0, equals);
-    if (!is_option_variable(name)) continue;
+    const std::string_view value = text.substr(equals + 1);
+    if (!is_option_variable(name) || is_service_link(name, value, environment)) continue;
     std::string where = "environment " + in_quotes(name);
     LMCD_ASSIGN(const Option* option, resolve(name.substr(kPrefix.size()), where));
-    settings.push_back({option, std::string(text.substr(equals + 1)), std::move(where)});
+    settings.push_back({option, std::string(value), std::move(where)});
   }
   return settings;
 }

@@ -44,12 +44,15 @@ Result<std::unique_ptr<Incarnation>> Incarnation::open(const Plan& plan, const P
   LMCD_ASSIGN(std::optional<memory::SharedMemory> found, parts.backing.attach());
   FileDescriptor old_ledger;
   if (found) {
+    const uint64_t found_bytes = found->arena_bytes;
     LMCD_ASSIGN(old_ledger, found->ledger.duplicate());
     std::unique_ptr<Incarnation> warm(new Incarnation(plan, parts));
     Status status = plan.cold ? fault(LMCD_E_INVALID, "asked for by --cold")
                               : warm->take_over(std::move(*found));
     if (status.ok()) return warm;
-    parts.log.event(Severity::kWarning, "start.cold").field("reason", status.text());
+    parts.log.event(Severity::kWarning, "start.cold")
+        .field("reason", status.text())
+        .field("arena_bytes", found_bytes);
   }
   std::unique_ptr<Incarnation> fresh(new Incarnation(plan, parts));
   LMCD_ASSIGN(

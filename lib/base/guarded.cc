@@ -1,6 +1,7 @@
 #include "lib/base/guarded.h"
 
 #include <linux/magic.h>
+#include <pthread.h>
 #include <sys/mman.h>
 #include <sys/vfs.h>
 #include <unistd.h>
@@ -88,7 +89,30 @@ void on_sigbus(int number, siginfo_t* info, void* context) {
   errno = saved;
 }
 
+// The process that forks, as its child must know it: its parent's pid may be another by then.
+std::atomic<uint32_t> forking{kFree};
+
+void before_fork() { forking.store(self(), std::memory_order_relaxed); }
+
+// What the parent had mapped is not inherited (MADV_DONTFORK), but pointers into it are: pages of
+// the child's own stand in for it. Only what a signal handler may call, since the parent may have
+// other threads.
+void after_fork_in_child() {
+  const uint32_t parent = forking.load(std::memory_order_relaxed);
+  const uint32_t used = rows_used.load(std::memory_order_acquire);
+  for (uint32_t i = 0; i < used; ++i) {
+    Row& row = table[i];
+    if (owner_of(row.state.load(std::memory_order_acquire)) != parent) continue;
+    row.lost.store(true, std::memory_order_relaxed);
+    const uintptr_t begin = row.begin.load(std::memory_order_relaxed);
+    mmap(reinterpret_cast<void*>(begin), row.end.load(std::memory_order_relaxed) - begin,
+         row.protection.load(std::memory_order_relaxed),
+         MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0);
+  }
+}
+
 bool install() {
+  if (pthread_atfork(before_fork, nullptr, after_fork_in_child) != 0) return false;
   if (sigaction(SIGBUS, nullptr, &previous) != 0) return false;
   struct sigaction ours {};
   ours.sa_sigaction = on_sigbus;
@@ -149,7 +173,7 @@ GuardedRegion::~GuardedRegion() { unmap(); }
 
 Result<GuardedRegion> GuardedRegion::map(int descriptor, uint64_t length, Access access) {
   static const bool installed = install();
-  if (!installed) return fault(LMCD_E_IO, "the SIGBUS handler could not be installed");
+  if (!installed) return fault(LMCD_E_IO, "the handlers of SIGBUS and fork could not be installed");
 
   const int protection = access == Access::kReadOnly ? PROT_READ : PROT_READ | PROT_WRITE;
   void* address = mmap(nullptr, length, protection, MAP_SHARED, descriptor, 0);
@@ -157,7 +181,7 @@ Result<GuardedRegion> GuardedRegion::map(int descriptor, uint64_t length, Access
     return errno_fault(errno == ENOMEM ? LMCD_E_NO_MEMORY : LMCD_E_IO, errno,
                        "map %llu bytes of descriptor %d", static_cast<unsigned long long>(length),
                        descriptor);
-  // What a forked child cannot reach it cannot copy into or out of.
+  // What a forked child cannot reach it cannot change.
   madvise(address, length, MADV_DONTFORK);
 
   const uintptr_t begin = reinterpret_cast<uintptr_t>(address);

@@ -9,8 +9,11 @@
 // A signal handler belongs to a process, hence the one table and the one handler behind this
 // file, and only here. The handler is installed with the first region, never again, and hands a
 // SIGBUS that is none of ours to the handler it found. Regions may be made and destroyed by any
-// thread; the handler is async-signal-safe. In a forked child the regions of the parent are
-// neither mapped nor guarded.
+// thread; the handler is async-signal-safe.
+//
+// In a child of fork() the regions of the parent are lost: zero pages of the child's own stand at
+// their addresses, so that what still points there harms nobody and never crashes. (A child made
+// by clone() without the handlers of fork() has nothing there.)
 //
 // A system call on lost pages answers EFAULT (madvise(MADV_POPULATE_WRITE) as well) and raises
 // no signal: that is the caller's fault to report, and lost() does not tell it.

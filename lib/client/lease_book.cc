@@ -30,13 +30,13 @@ void LeaseBook::lose_session() {
   for (Ended& ended : ended_) ended.after = kUntold;
 }
 
-std::vector<EndedLeases> LeaseBook::take_untold(uint64_t after) {
+std::vector<EndedLeases> LeaseBook::take_untold(uint64_t after, std::size_t most) {
   std::vector<EndedLeases> untold;
   for (Ended& ended : ended_) {
     if (ended.after != kUntold) continue;
     ended.after = after;
     auto same = std::find_if(untold.begin(), untold.end(), [&](const EndedLeases& known) {
-      return known.session == ended.session;
+      return known.session == ended.session && known.leases.size() < most;
     });
     if (same == untold.end()) same = untold.insert(untold.end(), EndedLeases{ended.session, {}});
     same->leases.push_back(ended.lease);

@@ -12,6 +12,7 @@
 // Used under the session's lock.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <span>
 #include <unordered_map>
@@ -55,8 +56,9 @@ class LeaseBook {
   void confirm(uint64_t request);
   // The session is lost: what was on its way may not have arrived.
   void lose_session();
-  // What is yet to be told, which the caller now posts, after request `after`.
-  std::vector<EndedLeases> take_untold(uint64_t after);
+  // What is yet to be told, which the caller now posts, after request `after`: at most `most`
+  // leases together.
+  std::vector<EndedLeases> take_untold(uint64_t after, std::size_t most);
 
  private:
   static constexpr uint64_t kUntold = ~uint64_t{0};

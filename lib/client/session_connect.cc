@@ -1,5 +1,5 @@
 // The connection comes and goes.
-#include <algorithm>
+#include <utility>
 
 #include "lib/client/session.h"
 #include "lib/wire/limits.h"
@@ -76,16 +76,12 @@ Status Session::adopt(Connection connection) {
 
 // Write leases that the user has ended and a daemon may not have heard of.
 void Session::tell_what_stopped() {
-  for (const EndedLeases& ended : leases_.take_untold(last_request_)) {
-    std::span<const uint64_t> rest = ended.leases;
-    while (!rest.empty() && channel_) {
-      const std::size_t count = std::min<std::size_t>(rest.size(), wire::kBatchItems);
-      wire::Stopped stopped;
-      stopped.session = ended.session;
-      stopped.leases = rest.first(count);
-      if (channel_->queue(stopped, 0).ok()) flush();
-      rest = rest.subspan(count);
-    }
+  for (const EndedLeases& ended : leases_.take_untold(last_request_, wire::kBatchItems)) {
+    if (!channel_) return;  // lost meanwhile, and with it all that was told: to be told again
+    wire::Stopped stopped;
+    stopped.session = ended.session;
+    stopped.leases = ended.leases;
+    if (channel_->queue(stopped, 0).ok()) flush();
   }
 }
 

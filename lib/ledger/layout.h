@@ -59,6 +59,8 @@ struct Shape {
   uint32_t record_capacity;
 };
 
+// The magic, the version and `voided` keep their places in every version: who finds a ledger that
+// it cannot read tells what it is, and voids it for those who can.
 struct Header : Shape {
   std::atomic<uint32_t> voided;  // 1: nobody writes here any more, nothing validates
   std::atomic<uint32_t> clean;   // 1: the last stop was orderly
@@ -66,6 +68,9 @@ struct Header : Shape {
   std::atomic<uint32_t> daemon_pid;
   std::atomic<uint32_t> record_high;  // records at and above this were never used
 };
+
+static_assert(offsetof(Shape, magic) == 0 && offsetof(Shape, version) == 8);
+static_assert(sizeof(Shape) == 120);  // so that is where `voided` is
 
 struct SpaceEntry {
   static constexpr uint32_t kDescriptionBytes = 3072;

@@ -98,12 +98,13 @@ class Daemon:
             self.kill()
         self.start("--cold")
         self.end()
-        for left in pathlib.Path("/dev/shm").glob(f"*{self._identity()}*"):
+        for left in pathlib.Path("/dev/shm").glob(f"*{self.identity()}*"):
             left.unlink()
 
-    def _identity(self) -> str:
-        log = (self.folder / "log").read_text()
-        return log.rpartition("identity=")[2].split()[0]
+    def identity(self) -> str:
+        """Return what its shared memory and its part of the state directory are named by."""
+        (own,) = (self.folder / "state").iterdir()
+        return own.name
 
     def session(self, name: str = "test") -> lmcd.Session:
         """Open a session."""

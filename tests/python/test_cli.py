@@ -5,12 +5,16 @@ the exit status that is documented.
 from __future__ import annotations
 
 import json
+import threading
 from typing import Any
 
+import click
 import pytest
 
 import lmcd
+from lmcd import _ffi
 from lmcd.cli import main
+from lmcd.cli.sizes import size
 from tests.python.daemon import Daemon, fresh_keys, store
 
 
@@ -21,11 +25,13 @@ class Commands:
         self._socket = socket
         self._capture = capture
 
-    def text(self, *arguments: str, status: int = 0) -> str:
+    def text(self, *arguments: str, status: int = 0, complaint: bool | None = None) -> str:
+        """Return what a command prints, or its complaint, which a status of 2 or more has."""
+        complains = status > 1 if complaint is None else complaint
         assert main([*arguments, "--socket", self._socket]) == status
         out, err = self._capture.readouterr()
-        assert (err == "") == (status in (0, 1)), err
-        return out if status in (0, 1) else err
+        assert (err != "") == complains, err
+        return err if complains else out
 
     def facts(self, *arguments: str, status: int = 0) -> Any:
         return json.loads(self.text(*arguments, "--json", status=status))
@@ -70,12 +76,13 @@ def test_lookup_tells_what_is_absent(run: Commands, keys: lmcd.Keys) -> None:
 def test_pins_survive_a_clear(run: Commands, keys: lmcd.Keys) -> None:
     assert run.facts("pin", keys[0].hex()) == {"changed": 1}
     assert "pinned" in run.text("ls", keys[0].hex())
-    assert run.facts("clear") == {"objects": 2, "bytes": 8192, "kept": 1}
+    assert run.facts("clear", "--all") == {"objects": 2, "bytes": 8192, "kept": 1}
     assert run.text("unpin") == "unpinned 1 objects\n"
     assert run.text("clear", "--namespace", "0") == "cleared 1 objects, 4.0 KiB\n"
 
 
 def test_a_quota_is_set_shown_and_removed(run: Commands) -> None:
+    assert run.text("quota", "set", "tenant", "10MB") == "quota of tenant: 9.5 MiB\n"
     assert run.text("quota", "set", "tenant", "1.5MiB") == "quota of tenant: 1.5 MiB\n"
     assert run.facts("quota", "get", "tenant") == [
         {"tenant": "tenant", "limit_bytes": 3 << 19, "used_bytes": 0}
@@ -83,8 +90,55 @@ def test_a_quota_is_set_shown_and_removed(run: Commands) -> None:
     assert "1.5 MiB" in run.text("quota", "list")
     assert run.facts("quota", "set", "_default", "7") == {"tenant": "", "limit_bytes": 7}
     run.text("quota", "delete", "tenant")
-    assert 'no quota for tenant "tenant"' in run.text("quota", "delete", "tenant", status=1)
-    assert "takes bytes" in run.text("quota", "set", "tenant", "lots", status=2)
+    assert 'no quota for tenant "tenant"' in run.text(
+        "quota", "delete", "tenant", status=1, complaint=True
+    )
+    assert "'lots' is no size" in run.text("quota", "set", "tenant", "lots", status=2)
+    assert "MiB" in run.text("quota", "set", "--help")
+
+
+@pytest.mark.parametrize(
+    ("text", "count"),
+    [
+        ("7", 7),
+        ("7B", 7),
+        ("1 kB", 1000),
+        ("1KiB", 1024),
+        ("10mb", 10_000_000),
+        ("10 MiB", 10 << 20),
+        ("1.5GB", 1_500_000_000),
+        ("1.5gib", 3 << 29),
+        ("2T", 2 * 10**12),
+        ("2Ti", 2 << 40),
+    ],
+)
+def test_a_size_means_what_its_unit_says(text: str, count: int) -> None:
+    assert size(text) == count
+
+
+@pytest.mark.parametrize("text", ["", "MB", "1 MBB", "1iB", "-1", "1e3", "0x10", "8388608TiB"])
+def test_what_is_no_size_is_refused(text: str) -> None:
+    with pytest.raises(click.BadParameter):
+        size(text)
+
+
+def test_nothing_is_cleared_by_a_verb_alone(run: Commands, keys: lmcd.Keys) -> None:
+    assert "--all" in run.text("clear", status=2)
+    assert "--all" in run.text("clear", "--all", "--tenant", "somebody", status=2)
+    assert len(run.facts("ls")["objects"]) == 3
+
+
+def test_an_extension_of_an_earlier_build_says_how_to_mend_it(
+    run: Commands, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def missing(*_: object) -> None:
+        _ffi.lib.lmcd_of_a_later_build  # noqa: B018
+
+    monkeypatch.setattr(lmcd.Session, "ping", missing)
+    text = run.text("ping", status=1, complaint=True)
+    assert text.count("\n") == 1
+    assert "lmcd_of_a_later_build" in text
+    assert "rebuild it: make build" in text
 
 
 def test_ping_and_config_and_events(run: Commands, daemon: Daemon, space: lmcd.Namespace) -> None:
@@ -152,3 +206,15 @@ def test_version_and_help_need_no_daemon(capsys: pytest.CaptureFixture[str]) -> 
         assert command in shown
     for command in ("status", "ls", "pin", "quota", "events", "bench", "demo"):
         assert main([command, "--help"]) == 0
+
+
+def test_ping_waits_for_a_daemon_that_starts(
+    stopped_daemon: Daemon, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["ping", "--socket", stopped_daemon.socket, "--wait-seconds"]
+    assert main([*arguments, "0.1"]) == 3
+    assert "is `lmcd serve` running?" in capsys.readouterr().err
+    starting = threading.Thread(target=stopped_daemon.start)
+    starting.start()
+    assert main([*arguments, "30"]) == 0
+    starting.join()

@@ -2,7 +2,13 @@
 lease, and never a crash, whatever outlives what.
 """
 
+import copy
 import gc
+import hashlib
+import io
+import os
+import pickle
+import struct
 import subprocess
 import sys
 from collections.abc import Callable
@@ -20,6 +26,20 @@ def leased(space: lmcd.Namespace) -> lmcd.ReadLease:
     keys = fresh_keys(1)
     store(space, keys)
     return space.acquire(keys)
+
+
+def run_alone(script: str, daemon: Daemon) -> subprocess.CompletedProcess[str]:
+    """Run a script in a process of its own; its arguments are the socket and a stored key."""
+    with daemon.session() as session:
+        keys = fresh_keys(1)
+        store(session.namespace("test"), keys)
+        return subprocess.run(
+            [sys.executable, "-c", script, daemon.socket, keys[0].hex()],
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
 
 
 def test_an_array_is_the_memory_itself(space: lmcd.Namespace) -> None:
@@ -66,6 +86,26 @@ def test_what_is_leased_to_be_read_cannot_be_written(space: lmcd.Namespace) -> N
         lambda array: 3 in array,
         lambda array: array.copy(),
         lambda array: array == array,
+        memoryview,
+        bytes,
+        bytearray,
+        lambda array: bytearray(8192).__setitem__(slice(0, array.nbytes), array),
+        lambda array: hashlib.sha256(array),
+        lambda array: io.BytesIO().write(array),
+        lambda array: np.frombuffer(array, np.uint8),
+        lambda array: struct.unpack_from("B", array),
+        lambda array: array.__array_interface__,
+        lambda array: np.from_dlpack(array),
+        lambda array: array.__array__(),
+        pickle.dumps,
+        lambda array: pickle.dumps(array, protocol=5, buffer_callback=lambda _: None),
+        copy.copy,
+        copy.deepcopy,
+        lambda array: array.view(np.ndarray),
+        lambda array: array.base,
+        lambda array: np.save(io.BytesIO(), array),
+        lambda array: array.tofile("/dev/null"),
+        lambda array: array.flat[0],
     ],
 )
 def test_an_array_raises_after_its_lease(use: object, space: lmcd.Namespace) -> None:
@@ -76,6 +116,143 @@ def test_an_array_raises_after_its_lease(use: object, space: lmcd.Namespace) -> 
         with pytest.raises(lmcd.Released):
             use(view)  # type: ignore[operator]
     assert "ended" in repr(array)
+
+
+def test_a_buffer_of_an_array_is_exported_as_long_as_its_lease_lasts(
+    space: lmcd.Namespace,
+) -> None:
+    expected = payload(0, 8192)
+    with leased(space) as lease:
+        array = lease[0].array()
+        assert memoryview(array).readonly
+        assert bytes(array) == bytes(memoryview(array)[:]) == expected
+        assert hashlib.sha256(array).digest() == hashlib.sha256(expected).digest()
+        loaded = pickle.loads(pickle.dumps(array))
+        exported = memoryview(array)
+    # What was pickled is a copy; what was exported keeps the memory and cannot crash.
+    assert loaded.tobytes() == expected
+    assert exported.tobytes() == expected
+
+
+def test_an_array_that_is_no_view_of_a_lease_exports_its_buffer(space: lmcd.Namespace) -> None:
+    with leased(space) as lease:
+        copied = lease[0].array().copy()
+    assert memoryview(copied).tobytes() == bytes(copied) == payload(0, 8192)
+
+
+def in_child(act: Callable[[], bool]) -> bool:
+    """Run `act` in a forked child; return whether it answered True and nothing crashed."""
+    child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            status = 0 if act() else 2
+        finally:
+            os._exit(status)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+def test_a_forked_child_reads_no_memory_of_its_parents(space: lmcd.Namespace) -> None:
+    keys = fresh_keys(1)
+    lease = leased(space)
+    array, view, plain = lease[0].array(), lease[0].view(), np.asarray(lease[0].array())
+    part = array[5:]
+    writing = space.reserve(keys, length=4096)
+    target, own = writing[0].array(), writing[0].view()
+    target[:] = 5
+
+    def refused(use: Callable[[], object]) -> bool:
+        try:
+            use()
+        except lmcd.Forked:
+            return True
+        return False
+
+    def use_all() -> bool:
+        uses: tuple[Callable[[], object], ...] = (
+            lambda: array[0],
+            lambda: part.sum(),
+            lambda: memoryview(array),
+            lambda: pickle.dumps(array),
+            lambda: target.__setitem__(0, 1),
+            lambda: lease[0],
+            lambda: lease.valid(),
+            lambda: writing.commit(),
+        )
+        own[0] = 9  # its own zeros, whose change nobody sees
+        zeros = not any(view) and not plain.any() and own[0] == 9
+        repr(array)
+        all_refused = all(map(refused, uses))
+        lease.close()
+        writing.close()
+        return all_refused and zeros
+
+    assert in_child(use_all)
+    assert view.tobytes() == plain.tobytes() == payload(0, 8192)
+    assert target[0] == own[0] == 5
+    writing.commit()
+    space.session.ping()
+    with space.acquire(keys) as found:
+        assert bytes(found[0]) == bytes([5]) * 4096
+    lease.close()
+
+
+def test_views_of_a_lost_session_stay_readable_and_refuse_after_their_end(daemon: Daemon) -> None:
+    """The daemon is killed and started again under views and their leases."""
+    with daemon.session() as session:
+        space = session.namespace("test")
+        lease = leased(space)
+        array, view = lease[0].array(), lease[0].view()
+        daemon.kill()
+        daemon.start()
+        while True:
+            try:
+                session.ping()
+            except ConnectionError:
+                continue
+            break
+        assert bytes(array) == view.tobytes() == payload(0, 8192)
+        lease.close()
+        with pytest.raises(lmcd.Released):
+            memoryview(array)
+        with pytest.raises(ValueError, match="released memoryview"):
+            view.tobytes()
+        session.ping()
+
+
+def test_views_used_by_threads_while_their_lease_ends_never_crash(daemon: Daemon) -> None:
+    """In a process of its own, which ends while daemon threads still use views."""
+    script = """
+import sys, threading
+import lmcd
+session = lmcd.Session(sys.argv[1])
+space = session.namespace("test")
+keys = [bytes.fromhex(sys.argv[2])]
+held = []
+
+def use():
+    while True:
+        for array, view in list(held):
+            for act in (lambda: bytes(array), lambda: memoryview(array)[-1], lambda: array.sum(),
+                        lambda: view[0], lambda: array[1:].copy()):
+                try:
+                    act()
+                except ValueError:  # Released is one
+                    pass
+
+for _ in range(4):
+    threading.Thread(target=use, daemon=True).start()
+for turn in range(200):
+    lease = space.acquire(keys)
+    held.append((lease[0].array(), lease[0].view()))
+    if turn % 3:
+        lease.close()
+    del lease, held[:-4]
+held.append((space.acquire(keys)[0].array(), memoryview(b"x")))
+print("whole")
+"""
+    done = run_alone(script, daemon)
+    assert (done.returncode, done.stdout) == (0, "whole\n"), done.stderr
 
 
 def test_copies_and_results_are_plain_arrays(space: lmcd.Namespace) -> None:
@@ -169,16 +346,7 @@ for order in itertools.permutations(("session", "space", "lease", "buffer", "vie
             held["view"].tobytes()
 print("whole")
 """
-    with daemon.session() as session:
-        keys = fresh_keys(1)
-        store(session.namespace("test"), keys)
-        done = subprocess.run(
-            [sys.executable, "-c", script, daemon.socket, keys[0].hex()],
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
+    done = run_alone(script, daemon)
     assert (done.returncode, done.stdout) == (0, "whole\n"), done.stderr
 
 
@@ -221,16 +389,7 @@ for _ in range(20):
     gc.collect()
 last = Engine()
 """
-    with daemon.session() as session:
-        keys = fresh_keys(1)
-        store(session.namespace("test"), keys)
-        done = subprocess.run(
-            [sys.executable, "-c", script, daemon.socket, keys[0].hex()],
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
+    done = run_alone(script, daemon)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout == "used\n" * 42
 

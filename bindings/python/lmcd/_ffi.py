@@ -4,24 +4,23 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from lmcd import errors
-from lmcd._native import ffi, lib
 
-_EXCEPTIONS: dict[int, type[errors.LmcdError]] = {
-    lib.LMCD_E_INVALID: errors.InvalidArgument,
-    lib.LMCD_E_UNSUPPORTED: errors.Unsupported,
-    lib.LMCD_E_NO_DAEMON: errors.NoDaemon,
-    lib.LMCD_E_SESSION_LOST: errors.SessionLost,
-    lib.LMCD_E_FORKED: errors.Forked,
-    lib.LMCD_E_TIMEOUT: errors.TimedOut,
-    lib.LMCD_E_VERSION: errors.VersionMismatch,
-    lib.LMCD_E_DENIED: errors.Denied,
-    lib.LMCD_E_LIMIT: errors.LimitReached,
-    lib.LMCD_E_PROTOCOL: errors.ProtocolViolation,
-    lib.LMCD_E_IO: errors.SystemFault,
-    lib.LMCD_E_NO_MEMORY: errors.NoMemory,
-    lib.LMCD_E_LEASE_LOST: errors.LeaseLost,
-    lib.LMCD_E_CORRUPT: errors.Corrupt,
-    lib.LMCD_E_NOT_FOUND: errors.NotFound,
+_CODES = {
+    "LMCD_E_INVALID": errors.InvalidArgument,
+    "LMCD_E_UNSUPPORTED": errors.Unsupported,
+    "LMCD_E_NO_DAEMON": errors.NoDaemon,
+    "LMCD_E_SESSION_LOST": errors.SessionLost,
+    "LMCD_E_FORKED": errors.Forked,
+    "LMCD_E_TIMEOUT": errors.TimedOut,
+    "LMCD_E_VERSION": errors.VersionMismatch,
+    "LMCD_E_DENIED": errors.Denied,
+    "LMCD_E_LIMIT": errors.LimitReached,
+    "LMCD_E_PROTOCOL": errors.ProtocolViolation,
+    "LMCD_E_IO": errors.SystemFault,
+    "LMCD_E_NO_MEMORY": errors.NoMemory,
+    "LMCD_E_LEASE_LOST": errors.LeaseLost,
+    "LMCD_E_CORRUPT": errors.Corrupt,
+    "LMCD_E_NOT_FOUND": errors.NotFound,
 }
 
 if TYPE_CHECKING:
@@ -38,6 +37,9 @@ if TYPE_CHECKING:
         def __init__(self, object: Any, address: int = 0, length: int = 0) -> None: ...
         def __buffer__(self, flags: int) -> memoryview: ...
 
+    class Asked:
+        """Has a subclass's `_before_export()` called before its buffer is exported."""
+
     class PresenceArray:
         """The answer of a lookup, one entry per key (native/presence.c)."""
 
@@ -52,8 +54,19 @@ if TYPE_CHECKING:
     ) -> Any:
         """Look keys up; None where lmcd_lookup has to say why not."""
 
-elif lib.lmcd_add_types(ffi.cast("void *", id(globals()))):
-    raise MemoryError
+
+REBUILD = "rebuild it: make build in a checkout, else pip install . again"
+
+try:
+    from lmcd._native import ffi, lib
+
+    _EXCEPTIONS: dict[int, type[errors.LmcdError]] = {
+        getattr(lib, name): kind for name, kind in _CODES.items()
+    }
+    if not TYPE_CHECKING and lib.lmcd_add_types(ffi.cast("void *", id(globals()))):
+        raise MemoryError
+except (ImportError, AttributeError) as error:
+    raise ImportError(f"lmcd._native does not fit this package ({error}); {REBUILD}") from None
 
 # The library writes the text before it answers a fault, so nobody reads it before.
 _new_error = ffi.new_allocator(should_clear_after_alloc=False)
@@ -103,6 +116,8 @@ def library_version() -> str:
 
 
 __all__ = [
+    "REBUILD",
+    "Asked",
     "Held",
     "PresenceArray",
     "check",

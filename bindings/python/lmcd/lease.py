@@ -14,13 +14,15 @@ closed; the daemon hears of it once the last view over its memory is gone too.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from lmcd._ffi import check, ffi, lib
+from lmcd.closing import Closing
 from lmcd.copy import Page, Pages
-from lmcd.errors import InvalidArgument, LeaseLost, LmcdError, Released
+from lmcd.errors import Forked, InvalidArgument, LeaseLost, LmcdError, Released
 from lmcd.grants import Grants, Outcome
 
 if TYPE_CHECKING:
@@ -35,17 +37,20 @@ _ONE_BLOCK = ((0,),)
 
 
 class Term:
-    """How long the views of a lease may be used."""
+    """How long a lease and its views may be used: until it ends, and in this process."""
 
-    __slots__ = ("over",)
+    __slots__ = ("_process", "over")
 
     def __init__(self) -> None:
         self.over = False
+        self._process = os.getpid()
 
     def check(self) -> None:
-        """Raise Released once the lease has ended."""
+        """Raise Released once the lease has ended, and Forked in a child."""
         if self.over:
-            raise Released("the lease of this view has ended; copy what is needed before")
+            raise Released("the lease has ended; copy what is needed before")
+        if self._process != os.getpid():
+            raise Forked("the lease belongs to a parent of this process; its memory is not here")
 
 
 class _Claim:
@@ -164,7 +169,7 @@ class Buffer:
         return Pages([Page(address, 0, 0, self.length, 1, 1)], memory)
 
 
-class _Lease(Sequence[Buffer | None]):
+class _Lease(Closing, Sequence[Buffer | None]):
     """What both kinds of lease have in common: items, buffers, an end."""
 
     _granted: Outcome
@@ -195,9 +200,8 @@ class _Lease(Sequence[Buffer | None]):
         return self._mapping
 
     def check_open(self) -> None:
-        """Raise Released once the lease has ended."""
-        if self.term.over:
-            raise Released("the lease has ended")
+        """Raise Released once the lease has ended, and Forked in a child."""
+        self.term.check()
 
     def outcomes(self) -> list[Outcome]:
         """Return what became of each item."""
@@ -340,14 +344,6 @@ class WriteLease(_Lease):
 
     def abort(self) -> None:
         """Give back what is not committed, and end the lease."""
-        self.close()
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
         self.close()
 
 

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from lmcd._ffi import Held, check, ffi, lib, number_of, own, text_of
+from lmcd.closing import Closing
 from lmcd.copy import Page, Pages, block_id_array
 from lmcd.errors import InvalidArgument, Released
 from lmcd.grants import Outcome
 from lmcd.requests import Part, fill_reserve, key_array
 
 if TYPE_CHECKING:
-    from typing_extensions import Self
-
     from lmcd.copy import BlockIds
     from lmcd.namespace import Namespace
     from lmcd.session import Session
@@ -22,7 +20,7 @@ if TYPE_CHECKING:
 _WAIT_MS = 250  # a signal is seen within that
 
 
-class Transfer:
+class Transfer(Closing):
     """A copy by the daemon that is on its way.
 
     The blocks must stay as they are until it is answered. Leaving it as a context manager, or
@@ -53,17 +51,6 @@ class Transfer:
     def close(self) -> None:
         """Cancel what is not answered, and wait until the daemon copies no more."""
         self._held = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 def _wait_for_ever(operation: Any) -> None:

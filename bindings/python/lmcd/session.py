@@ -13,10 +13,10 @@ from __future__ import annotations
 import weakref
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol
 
 from lmcd._ffi import Held, check, ffi, lib, number_of, own, text_of
+from lmcd.closing import Closing
 from lmcd.errors import Released
 from lmcd.events import Event, iterate, next_events
 from lmcd.mapping import Mapping
@@ -25,8 +25,6 @@ from lmcd.operate import Operator
 from lmcd.segment import Segment
 
 if TYPE_CHECKING:
-    from typing_extensions import Self
-
     from lmcd.copy import Page
     from lmcd.grants import Grants
 
@@ -58,7 +56,7 @@ class _Closable(Protocol):
     def close(self) -> None: ...
 
 
-class Session:
+class Session(Closing):
     """A connection to the daemon; made again by the library when it was lost.
 
     Args: `socket`, else $LMCD_SOCKET, else the user's, else the system's; `name`, shown to
@@ -103,17 +101,6 @@ class Session:
             child.close()
         self._mapping = None
         self.held = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def info(self) -> SessionInfo:
         """Return the facts of the present connection, connecting first if there is none."""

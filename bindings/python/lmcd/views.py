@@ -1,10 +1,10 @@
 """Views over shared memory that raise once their lease has ended.
 
 A view is memory-safe for ever: it keeps the mapping, and its lease at the daemon, alive. After
-the lease was left in Python, every use through the view itself raises Released. What numpy and
-torch do not ask the view about (numpy.asarray(view), `other[:] = view`, memoryview(view)) is
-safe as well, but bytes read so count only if the lease still validates; `Buffer.copy_to` is
-the copy that knows.
+the lease was left in Python, every use through the view itself raises Released, and in a forked
+child Forked. What numpy and torch do not ask the view about (numpy.asarray(view),
+`other[:] = view`) is safe as well, but bytes read so count only if the lease still validates;
+`Buffer.copy_to` is the copy that knows. In a child such bytes are zeros.
 """
 
 from __future__ import annotations
@@ -15,13 +15,29 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lmcd.errors import Released
+from lmcd._ffi import Asked
+from lmcd.errors import LmcdError, Released
 
 if TYPE_CHECKING:
     from lmcd.lease import Term
 
 
-class SharedArray(np.ndarray[Any, np.dtype[Any]]):
+# What leads to the memory by a name of Python's own.
+_DOORS = frozenset(
+    (
+        *(
+            "__array__",
+            "__array_interface__",
+            "__array_struct__",
+            "__dlpack__",
+            "__dlpack_device__",
+        ),
+        *("__reduce__", "__reduce_ex__"),
+    )
+)
+
+
+class SharedArray(Asked, np.ndarray[Any, np.dtype[Any]]):
     """A numpy array over shared memory."""
 
     _term: Term | None
@@ -52,13 +68,18 @@ class SharedArray(np.ndarray[Any, np.dtype[Any]]):
         return super().__array_function__(function, types, args, options)
 
     def __getattribute__(self, name: str) -> Any:
-        if not name.startswith("__"):
+        if not name.startswith("__") or name in _DOORS:
             _check(self)
         return super().__getattribute__(name)
 
+    def _before_export(self) -> None:
+        _check(self)
+
     def __repr__(self) -> str:
-        if _is_over(self):
-            return "<SharedArray of a lease that has ended>"
+        try:
+            _check(self)
+        except LmcdError as error:
+            return f"<SharedArray: {error}>"
         return super().__repr__()
 
 
@@ -76,19 +97,17 @@ def _guarded(name: str) -> Callable[..., Any]:
 # What Python calls by the type and not by the attribute.
 for _name in (
     *("__getitem__", "__setitem__", "__len__", "__iter__", "__contains__", "__bool__", "__int__"),
-    *("__float__", "__complex__", "__index__", "__copy__", "__deepcopy__", "__str__", "__reduce__"),
+    *("__float__", "__complex__", "__index__", "__copy__", "__deepcopy__", "__str__"),
 ):
     setattr(SharedArray, _name, _guarded(_name))
 
 
-def _is_over(array: SharedArray) -> bool:
-    term = object.__getattribute__(array, "__dict__").get("_term")
-    return term is not None and term.over
-
-
 def _check(value: Any) -> None:
-    if isinstance(value, SharedArray) and _is_over(value):
-        raise Released("the lease of this array has ended; copy what is needed before")
+    """Raise if `value` is a view whose lease has ended, or is a parent's."""
+    if isinstance(value, SharedArray):
+        term = object.__getattribute__(value, "__dict__").get("_term")
+        if term is not None:
+            term.check()
 
 
 def _plain(value: Any) -> Any:

@@ -6,7 +6,8 @@ static int32_t lmcd_add_types(void *module_dictionary) {
   PyObject *look_up = PyCFunction_New(&lmcd_look_up_method, NULL);
   int failed =
       look_up == NULL || PyType_Ready(&lmcd_held_type) != 0 ||
-      PyType_Ready(&lmcd_presence_array_type) != 0 ||
+      PyType_Ready(&lmcd_presence_array_type) != 0 || PyType_Ready(&lmcd_asked_type) != 0 ||
+      PyDict_SetItemString(names, "Asked", (PyObject *)&lmcd_asked_type) != 0 ||
       PyDict_SetItemString(names, "Held", (PyObject *)&lmcd_held_type) != 0 ||
       PyDict_SetItemString(names, "PresenceArray", (PyObject *)&lmcd_presence_array_type) != 0 ||
       PyDict_SetItemString(names, "look_up", look_up) != 0;

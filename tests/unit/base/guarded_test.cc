@@ -226,13 +226,33 @@ TEST_F(GuardedDeathTest, a_signal_somebody_sent_is_no_fault_whatever_address_it_
   EXPECT_EXIT(told_of_an_address(), testing::ExitedWithCode(7), "");
 }
 
-TEST(Guarded, a_child_has_neither_the_mapping_nor_the_guard) {
-  FileDescriptor file = memory(kPage);
+TEST(Guarded, a_child_has_zeros_of_its_own_where_the_regions_were) {
+  FileDescriptor file = memory(2 * kPage), other = memory(kPage);
+  GuardedRegion shared = region(file, 2 * kPage);
+  GuardedRegion read_only = region(other, kPage, Access::kReadOnly);
+  std::memset(shared.address(), 7, 2 * kPage);
+  const int status = in_child([&] {
+    if (!shared.lost() || !read_only.lost()) _exit(1);
+    if (shared.address()[kPage] != std::byte{0} || read_only.address()[0] != std::byte{0}) _exit(2);
+    shared.address()[kPage] = std::byte{9};
+    // Its own child inherits them like any memory.
+    const int inner = in_child([&] {
+      if (shared.address()[kPage] != std::byte{9}) _exit(3);
+    });
+    if (inner != 0) _exit(4);
+  });
+  EXPECT_EQ(status, 0) << WEXITSTATUS(status);
+  EXPECT_FALSE(shared.lost());
+  EXPECT_EQ(shared.address()[kPage], std::byte{7});
+}
+
+TEST(Guarded, a_child_neither_unmaps_nor_guards_the_regions_of_its_parent) {
+  FileDescriptor file = memory(kPage), own = memory(kPage);
   GuardedRegion shared = region(file, kPage);
   const int status = in_child([&] {
     // Something of the child's own at the same address must not be taken for the region.
-    void* address = mmap(shared.address(), kPage, PROT_READ | PROT_WRITE,
-                         MAP_SHARED | MAP_FIXED_NOREPLACE, file.get(), 0);
+    void* address =
+        mmap(shared.address(), kPage, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, own.get(), 0);
     if (address != shared.address()) _exit(1);
     GuardedRegion inherited = std::move(shared);
     inherited = GuardedRegion();

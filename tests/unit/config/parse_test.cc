@@ -187,6 +187,31 @@ TEST(Parse, variables_that_are_no_options_are_left_alone) {
             "taken");
 }
 
+TEST(Parse, what_kubernetes_says_of_a_service_called_lmcd_is_no_option) {
+  Given given;
+  given.environment = {"LMCD_SERVICE_HOST=10.0.0.1",
+                       "LMCD_SERVICE_PORT=80",
+                       "LMCD_SERVICE_PORT_HTTP=80",
+                       "LMCD_PORT=tcp://10.0.0.1:80",
+                       "LMCD_PORT_80_TCP=tcp://10.0.0.1:80",
+                       "LMCD_PORT_80_TCP_PROTO=tcp",
+                       "LMCD_PORT_80_TCP_PORT=80",
+                       "LMCD_PORT_80_TCP_ADDR=10.0.0.1",
+                       "LMCD_HTTP_SERVICE_HOST=10.0.0.2",
+                       "LMCD_HTTP_PORT=tcp://10.0.0.2:81",
+                       "LMCD_HTTP_PORT_81_TCP=tcp://10.0.0.2:81"};
+  EXPECT_EQ(refusal(given), "taken");
+}
+
+TEST(Parse, a_port_is_an_option_beside_a_service_and_an_address_none_without) {
+  Given beside;
+  beside.environment = {"LMCD_SERVICE_HOST=10.0.0.1", "LMCD_PORT=many"};
+  EXPECT_EQ(refusal(beside), "environment \"LMCD_PORT\": \"many\" is not valid; takes 0 to 65535");
+  Given without;
+  without.environment = {"LMCD_PORT=tcp://10.0.0.1:80"};
+  EXPECT_NE(refusal(without), "taken");
+}
+
 TEST(Parse, a_file_that_is_no_mapping_is_refused_with_its_line) {
   EXPECT_EQ(refusal({.file = ""}), "taken");
   EXPECT_EQ(refusal({.file = "- a\n"}), "config: line 1: is not a mapping of names to values");

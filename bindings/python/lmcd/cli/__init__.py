@@ -10,6 +10,7 @@ allowed, 130 interrupted.
 from __future__ import annotations
 
 import importlib
+import pathlib
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -17,6 +18,7 @@ from typing import Any
 import click
 
 from lmcd import errors
+from lmcd._ffi import REBUILD
 
 EXIT_FAULT = 1
 EXIT_USAGE = 2
@@ -70,6 +72,12 @@ def _print_version(ctx: click.Context, _option: click.Parameter, value: bool) ->
         ctx.exit()
 
 
+def _print_prefix(ctx: click.Context, _option: click.Parameter, value: bool) -> None:
+    if value:
+        click.echo(pathlib.Path(__file__).absolute().parents[1])
+        ctx.exit()
+
+
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option(
     "--version",
@@ -78,6 +86,15 @@ def _print_version(ctx: click.Context, _option: click.Parameter, value: bool) ->
     expose_value=False,
     callback=_print_version,
     help="Print the version.",
+)
+@click.option(
+    "--prefix",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_print_prefix,
+    help="Print where C programs find lmcd: the folder for CMAKE_PREFIX_PATH; with "
+    "/share/pkgconfig, for PKG_CONFIG_PATH.",
 )
 def group() -> None:
     """Keep the KV cache of LLM inference engines outside the engine process."""
@@ -97,6 +114,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _complain(str(error), EXIT_DENIED)
     except errors.LmcdError as error:
         return _complain(str(error), EXIT_FAULT)
+    except AttributeError as error:
+        # An extension of an earlier build, which lacks what this command is the first to call.
+        if "cffi library" not in str(error):
+            raise
+        return _complain(f"{error}: {REBUILD}", EXIT_FAULT)
     except BrokenPipeError:  # a reader such as head(1) has seen enough
         sys.stderr.close()
         return 0

@@ -12,36 +12,50 @@ from typing import Any
 import click
 
 from lmcd.cli.context import Context, with_context
-from lmcd.cli.output import print_json, print_table
+from lmcd.cli.output import bytes_text, print_json, print_table
+from lmcd.cli.sizes import SIZE_HELP, size
 from lmcd.keys import KEY_BYTES, Keys
 from lmcd.namespace import Namespace
 
-_COPY_BYTES = 32 << 20
 _COPIES = 8
 
 
-@click.command("bench")
+@click.command("bench", epilog=SIZE_HELP)
 @click.option("--rounds", type=click.IntRange(10, 100_000), default=300, show_default=True)
+@click.option(
+    "--copy",
+    "copy_bytes",
+    type=size,
+    default="32MiB",
+    show_default=True,
+    metavar="SIZE",
+    help="Bytes of one copy.",
+)
 @with_context
-def command(context: Context, rounds: int) -> None:
+def command(context: Context, rounds: int, copy_bytes: int) -> None:
     """Measure round trips, lookups and copies; leaves nothing behind but a namespace.
 
-    The first copies also pay for memory that was never touched.
+    memcpy copies between two buffers of this process, write from one of them into the arena
+    (reserve, copy, give back), read from the arena into the other (lease, copy, validate,
+    release): the same bytes, in turns, after one turn that touches all the memory.
     """
     with context.session("lmcd bench") as session:
         space = session.namespace("lmcd bench")
         figures = [
-            _time("round trip (ping)", "us", rounds, session.ping),
+            _time("round trip (ping)", rounds, session.ping),
             *_lookups(space, rounds),
-            _time("reserve 16 and give them back", "us", rounds, lambda: _reserve(space, 16)),
-            *_copies(space),
+            _time("reserve 16 and give them back", rounds, lambda: _reserve(space, 16)),
+            *_copies(space, copy_bytes),
         ]
     if context.as_json:
         print_json(figures)
         return
     print_table(
-        ("what", "best>", "median>", "unit"),
-        ((one["name"], one["best"], one["median"], one["unit"]) for one in figures),
+        ("what", "best>", "median>", "unit", "of memcpy>"),
+        (
+            (one["name"], one["best"], one["median"], one["unit"], one.get("of_memcpy", ""))
+            for one in figures
+        ),
     )
 
 
@@ -49,13 +63,15 @@ def _random_keys(count: int) -> Keys:
     return Keys(os.urandom(count * KEY_BYTES))
 
 
-def _time(name: str, unit: str, rounds: int, act: Callable[[], Any]) -> dict[str, Any]:
-    times = []
-    for _ in range(rounds):
-        begin = time.perf_counter()
-        act()
-        times.append((time.perf_counter() - begin) * 1e6)
-    return _figure(name, unit, min(times), statistics.median(times))
+def _seconds(act: Callable[[], Any]) -> float:
+    begin = time.perf_counter()
+    act()
+    return time.perf_counter() - begin
+
+
+def _time(name: str, rounds: int, act: Callable[[], Any]) -> dict[str, Any]:
+    times = [_seconds(act) * 1e6 for _ in range(rounds)]
+    return _figure(name, "us", min(times), statistics.median(times))
 
 
 def _figure(name: str, unit: str, best: float, median: float) -> dict[str, Any]:
@@ -66,7 +82,7 @@ def _lookups(space: Namespace, rounds: int) -> list[dict[str, Any]]:
     figures = []
     for count in (16, 1024):
         keys = _random_keys(count)
-        figures.append(_time(f"lookup of {count} keys", "us", rounds, partial(space.lookup, keys)))
+        figures.append(_time(f"lookup of {count} keys", rounds, partial(space.lookup, keys)))
     return figures
 
 
@@ -76,31 +92,57 @@ def _reserve(space: Namespace, count: int) -> None:
         pass
 
 
-def _copies(space: Namespace) -> list[dict[str, Any]]:
-    source, target = bytearray(os.urandom(1 << 20) * (_COPY_BYTES >> 20)), bytearray(_COPY_BYTES)
+def _copies(space: Namespace, length: int) -> list[dict[str, Any]]:
+    """Time the three copies in turns, so that what else the machine does meets all alike."""
+    source, target = bytearray(os.urandom(min(length, 1 << 20))), bytearray(length)
+    source *= -(-length // len(source))
+    del source[length:]
     keys = _random_keys(1)
-    in_s, out_s = [], []
-    for _ in range(_COPIES):
-        begin = time.perf_counter()
-        with space.reserve(_random_keys(1), length=_COPY_BYTES) as lease:
-            buffer = lease[0]
-            if buffer is None:
-                raise click.ClickException(f"no room for {_COPY_BYTES >> 20} MiB in the arena")
-            buffer.copy_from(source)
-            in_s.append(time.perf_counter() - begin)
-    with space.reserve(keys, length=_COPY_BYTES) as lease:
-        lease[0].copy_from(source)
-        lease.commit()
-    for _ in range(_COPIES):
-        begin = time.perf_counter()
-        with space.acquire(keys, timeout_ms=1000) as found:
-            found[0].copy_to(target)
-        out_s.append(time.perf_counter() - begin)
+    _write(space, keys, source, commit=True)
+    acts: dict[str, Callable[[], None]] = {
+        "memcpy": lambda: _memcpy(target, source),
+        "write": lambda: _write(space, _random_keys(1), source, commit=False),
+        "read": lambda: _read(space, keys, target),
+    }
+    seconds: dict[str, list[float]] = {name: [] for name in acts}
+    for turn in range(_COPIES + 1):
+        for name, act in acts.items():
+            took = _seconds(act)
+            if turn:
+                seconds[name].append(took)
     if target != source:
         raise click.ClickException("the bytes that came back are not those that were written")
-    return [_rate("write 32 MiB", in_s), _rate("read 32 MiB", out_s)]
+    plain = statistics.median(seconds["memcpy"])
+    return [
+        _rate(f"{name} {bytes_text(length)}", length, times)
+        | {"of_memcpy": round(plain / statistics.median(times), 2)}
+        for name, times in seconds.items()
+    ]
 
 
-def _rate(name: str, seconds: list[float]) -> dict[str, Any]:
-    rate = _COPY_BYTES / 1e9
-    return _figure(name, "GB/s", rate / min(seconds), rate / statistics.median(seconds))
+def _memcpy(target: bytearray, source: bytearray) -> None:
+    memoryview(target)[:] = source
+
+
+def _write(space: Namespace, keys: Keys, source: bytearray, *, commit: bool) -> None:
+    with space.reserve(keys, length=len(source)) as lease:
+        buffer = lease[0]
+        if buffer is None:
+            raise click.ClickException(f"no room for {bytes_text(len(source))} in the arena")
+        buffer.copy_from(source)
+        if commit:
+            lease.commit()
+
+
+def _read(space: Namespace, keys: Keys, target: bytearray) -> None:
+    with space.acquire(keys, timeout_ms=1000) as lease:
+        buffer = lease[0]
+        if buffer is None:
+            raise click.ClickException("the object that was written was evicted meanwhile")
+        buffer.copy_to(target)
+
+
+def _rate(name: str, length: int, seconds: list[float]) -> dict[str, Any]:
+    return _figure(
+        name, "GB/s", length / min(seconds) / 1e9, length / statistics.median(seconds) / 1e9
+    )

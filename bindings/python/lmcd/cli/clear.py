@@ -9,18 +9,26 @@ import click
 from lmcd.cli.context import Context, with_context
 from lmcd.cli.output import bytes_text, print_json
 from lmcd.cli.selection import with_selection
-from lmcd.operate import Operator, Selector
+from lmcd.operate import EVERYTHING, Operator, Selector
 
 
 @click.command("clear")
 @with_selection
+@click.option("--all", "everything", is_flag=True, help="Every object of every namespace.")
 @click.option("--force", is_flag=True, help="Leased and pinned objects, too.")
 @with_context
-def command(context: Context, selector: Callable[[Operator], Selector], force: bool) -> None:
-    """Forget objects: all, or those of the keys, namespace and tenant given."""
+def command(
+    context: Context, selector: Callable[[Operator], Selector], everything: bool, force: bool
+) -> None:
+    """Forget the objects of the keys, namespace and tenant given, or with --all every one."""
     with context.session() as session:
         operator = session.operator
-        cleared = operator.clear(selector(operator), force=force)
+        chosen = selector(operator)
+        if everything == (chosen != EVERYTHING):
+            raise click.UsageError(
+                "clear takes either keys, a namespace or a tenant, or --all for every object"
+            )
+        cleared = operator.clear(chosen, force=force)
     if context.as_json:
         print_json(cleared)
         return

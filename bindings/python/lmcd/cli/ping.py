@@ -9,14 +9,35 @@ import click
 
 from lmcd.cli.context import Context, with_context
 from lmcd.cli.output import print_json
+from lmcd.errors import NoDaemon
+from lmcd.session import Session
+
+_PAUSE_S = 0.05
+
+
+def _session(context: Context, until: float) -> Session:
+    """Connect, trying again until a moment as long as nobody answers."""
+    while True:
+        try:
+            return context.session()
+        except NoDaemon:
+            if time.monotonic() >= until:
+                raise
+        time.sleep(_PAUSE_S)
 
 
 @click.command("ping")
 @click.option("--count", type=click.IntRange(1, 10_000), default=5, show_default=True)
+@click.option(
+    "--wait-seconds",
+    type=click.FloatRange(0, 3600),
+    default=0.0,
+    help="Wait so long for a daemon that starts.",
+)
 @with_context
-def command(context: Context, count: int) -> None:
+def command(context: Context, count: int, wait_seconds: float) -> None:
     """Ask the daemon an empty question, and tell how long the answer took."""
-    with context.session() as session:
+    with _session(context, time.monotonic() + wait_seconds) as session:
         daemon_pid = session.info().daemon_pid
         times_us = []
         for _ in range(count):

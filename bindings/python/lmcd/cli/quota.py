@@ -2,27 +2,16 @@
 
 from __future__ import annotations
 
-import re
-
 import click
 
 from lmcd.cli.context import Context, with_context
 from lmcd.cli.output import DEFAULT_TENANT, bytes_text, print_json, print_table, tenant_text
 from lmcd.cli.selection import tenant_of
+from lmcd.cli.sizes import SIZE_HELP, size
 from lmcd.errors import NotFound
 from lmcd.operate import Quota
 
-_SIZE = re.compile(r"(?P<number>\d+(?:\.\d+)?)\s*(?P<unit>[kmgt]?)(?:i?b)?", re.IGNORECASE)
 _TENANT = f"TENANT is a cache_salt; {DEFAULT_TENANT} is the empty one."
-
-
-def size(text: str) -> int:
-    """Read a number of bytes: 1073741824, 1GiB, 1.5g. Every unit is a power of 1024."""
-    found = _SIZE.fullmatch(text.strip())
-    if found is None:
-        raise click.BadParameter(f"{text!r}: takes bytes, or a number with KiB, MiB, GiB or TiB")
-    power = " kmgt".index(found["unit"].lower() or " ")
-    return int(float(found["number"]) * 1024**power)
 
 
 @click.group("quota", epilog=_TENANT)
@@ -51,7 +40,7 @@ def get_quota(context: Context, tenant: str) -> None:
     _print(context, found)
 
 
-@command.command("set", epilog=_TENANT)
+@command.command("set", epilog=f"{_TENANT} {SIZE_HELP}")
 @click.argument("tenant")
 @click.argument("limit", type=size, metavar="SIZE")
 @with_context

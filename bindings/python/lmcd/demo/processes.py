@@ -10,21 +10,18 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import lmcd
+from lmcd.closing import Closing
 from lmcd.demo import ENVIRONMENT
-
-if TYPE_CHECKING:
-    from typing_extensions import Self
 
 
 class DemoFailed(RuntimeError):
     """Something that the demo promises did not happen."""
 
 
-class Process:
+class Process(Closing):
     """A child that is killed, at the latest, when its context ends."""
 
     def __init__(self, command: list[str], log: Path, *, talks: bool, **environment: str) -> None:
@@ -44,7 +41,7 @@ class Process:
             self.child.send_signal(signal.SIGKILL)
         self.child.wait(timeout=30)
 
-    def stop(self) -> None:
+    def close(self) -> None:
         """Ask it to end, and kill it when it does not."""
         if self.child.poll() is None:
             self.child.terminate()
@@ -56,17 +53,6 @@ class Process:
     def last_words(self) -> str:
         """Return the end of what it wrote to stderr."""
         return self._log.read_text(errors="replace")[-2000:]
-
-    def __enter__(self) -> "Self":
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.stop()
 
 
 class EngineProcess(Process):

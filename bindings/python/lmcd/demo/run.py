@@ -22,6 +22,12 @@ from lmcd.demo.processes import DaemonProcess, DemoFailed, EngineProcess
 
 NEW_TOKENS = 24
 EVENT_SECONDS = 60.0  # the longest silence of a healthy engine
+OPENING = """\
+[bold]Two engines, one cache.[/] A conversation of six turns, whose prompts hold all that was said
+before. Engine A answers the first turns and is killed in the middle of a store; engine B goes on
+from what A left in the daemon; the daemon is killed; engine C finishes. Beside them a reference
+without a cache computes everything, and every turn must have its very bits.
+"""
 TURNS_OF_A = 2
 TURNS_OF_B = 2
 STORE_OF_DEATH = 2  # of the first turn that A does not finish: its second new chunk
@@ -106,6 +112,10 @@ class Demo:
                 self._advance(task, event)
                 if event["kind"] == "answer":
                     self._record.reference[event["turn"]] = event
+                    self._say(
+                        f"[dim]reference, turn {event['turn']}: "
+                        f"all {event['prompt_tokens']} tokens computed"
+                    )
 
     def _advance(self, task: TaskID, event: dict[str, Any], first: int = 0) -> None:
         if event["kind"] == "progress":
@@ -159,14 +169,14 @@ class Demo:
 
 def print_table(record: Record, console: Console) -> bool:
     """Print what was reached; return whether every turn has the reference's bits."""
-    table = Table(title="each turn, beside an engine without a cache")
+    table = Table(title="each turn, beside the reference", title_style="bold")
     for heading in (
         "turn",
         "engine",
         "prompt",
         "reused",
         "prefill s",
-        "without",
+        "reference s",
         "load GB/s",
         "logits",
     ):
@@ -186,7 +196,7 @@ def print_table(record: Record, console: Console) -> bool:
             f"{answer['seconds']['prefill']:.2f}",
             f"{cold['seconds']['prefill']:.2f}",
             f"{rate:.1f}" if loaded else "-",
-            "same" if same else "[red]DIFFERENT",
+            "[green]same" if same else "[red]DIFFERENT",
         )
     console.print(table)
     return equal
@@ -235,6 +245,7 @@ def run(program: str, *, as_json: bool = False) -> int:
     console = Console(stderr=as_json)
     columns = (TextColumn("{task.description:<20}"), BarColumn(), TimeElapsedColumn())
     document: dict[str, Any] = {"ok": False}
+    console.print(OPENING, soft_wrap=True)
     try:
         with (
             tempfile.TemporaryDirectory(prefix="lmcd-demo-") as folder,
@@ -247,7 +258,8 @@ def run(program: str, *, as_json: bool = False) -> int:
     except DemoFailed as failure:
         console.print(f"[red]{failure}")
         document["reason"] = str(failure)
-    console.print("demo: ok" if document["ok"] else "demo: FAILED", highlight=False)
+    verdict = "[bold green]demo: ok[/]" if document["ok"] else "[bold red]demo: FAILED[/]"
+    console.print(verdict, highlight=False)
     if as_json:
         print(json.dumps(document))
     return 0 if document["ok"] else 1
