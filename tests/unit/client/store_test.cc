@@ -257,6 +257,7 @@ TEST_F(Store, what_is_granted_too_late_is_given_back) {
     EXPECT_EQ(peer.expect<wire::Abort>().lease, promised);
   });
   EXPECT_EQ(lmcd_ping(session, &error), LMCD_OK) << error.text;
+  daemon.finish();
   EXPECT_EQ(one.outcome, static_cast<uint32_t>(LMCD_NONE));
 }
 
