@@ -41,16 +41,21 @@ LeaseBook::Writers LeaseBook::writers() const {
 
 void LeaseBook::expire_at(SessionId session, uint64_t lease, Lease& entry, uint64_t expires_ms) {
   entry.expires_ms = expires_ms;
-  if (entry.queued) return;  // a renewed lease is put in again when its old time comes
-  entry.queued = true;
+  if (entry.queued != 0) return;  // a renewed lease is put in again when its old time comes
+  entry.queued = ++last_entry_;
   const int kind = static_cast<int>(entry.kind);
   std::deque<Expiry>& queue = queues_[kind];
-  queue.push_back({expires_ms, session, lease});
+  queue.push_back({expires_ms, session, lease, entry.queued});
   if (queue.size() < sweep_at_[kind]) return;
   // Most leases end long before their time: what is left of them goes when it is half of all.
-  std::erase_if(queue,
-                [this](const Expiry& due) { return find(due.session, due.lease) == nullptr; });
+  std::erase_if(queue, [this](const Expiry& due) { return lease_of(due) == nullptr; });
   sweep_at_[kind] = std::max<std::size_t>(4096, 2 * queue.size());
+}
+
+// The lease that the entry was made for; nullptr when that has ended.
+Lease* LeaseBook::lease_of(const Expiry& due) {
+  Lease* lease = find(due.session, due.lease);
+  return lease != nullptr && lease->queued == due.number ? lease : nullptr;
 }
 
 bool LeaseBook::take_expired(uint64_t now_ms, Expiry* out) {
@@ -58,13 +63,13 @@ bool LeaseBook::take_expired(uint64_t now_ms, Expiry* out) {
     while (!queue.empty() && queue.front().expires_ms <= now_ms) {
       const Expiry due = queue.front();
       queue.pop_front();
-      Lease* lease = find(due.session, due.lease);
+      Lease* lease = lease_of(due);
       if (lease == nullptr) continue;  // ended
       if (lease->expires_ms > due.expires_ms) {
-        queue.push_back({lease->expires_ms, due.session, due.lease});  // renewed meanwhile
+        queue.push_back({lease->expires_ms, due.session, due.lease, due.number});  // renewed
         continue;
       }
-      lease->queued = false;
+      lease->queued = 0;
       *out = due;
       return true;
     }

@@ -28,7 +28,7 @@ struct Lease {
   LeaseKind kind = LeaseKind::kRead;
   Lifetime lifetime = Lifetime::kExpires;
   uint64_t expires_ms = 0;
-  bool queued = false;  // to expire
+  uint64_t queued = 0;  // to expire: the number of its entry in the queue; 0: there is none
   SessionId payer = 0;  // of a write lease: whose limit its bytes count against
   uint32_t open_items = 0;
   std::vector<LeaseItem> items;  // by place in the batch
@@ -56,6 +56,7 @@ class LeaseBook {
     uint64_t expires_ms;
     SessionId session;
     uint64_t lease;
+    uint64_t number;  // of the entry: a lease of that number may be another by now
   };
 
   using Writers = std::unordered_map<PartId, Writer>;
@@ -81,10 +82,13 @@ class LeaseBook {
   uint64_t next_expiry_ms() const;
 
  private:
+  Lease* lease_of(const Expiry& due);
+
   std::unordered_map<SessionId, SessionBook> sessions_;
   // At most one entry a lease, and of ended leases no more than of living ones.
   std::deque<Expiry> queues_[2];
   std::size_t sweep_at_[2] = {4096, 4096};
+  uint64_t last_entry_ = 0;
 };
 
 class Quarantine {

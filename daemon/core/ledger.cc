@@ -34,12 +34,13 @@ ledger::Shape shape_of(const Ledger::Plan& plan) {
 
 uint64_t Ledger::bytes_for(const Plan& plan) { return shape_of(plan).ledger_bytes; }
 
-Ledger::Ledger(void* memory) : header_(static_cast<ledger::Header*>(memory)) {
+Ledger::Ledger(void* memory, const ledger::Shape& shape)
+    : shape_(shape), header_(static_cast<ledger::Header*>(memory)) {
   char* base = static_cast<char*>(memory);
-  spaces_ = reinterpret_cast<ledger::SpaceEntry*>(base + header_->space_offset);
-  tenants_ = reinterpret_cast<ledger::TenantEntry*>(base + header_->tenant_offset);
-  buckets_ = reinterpret_cast<ledger::Bucket*>(base + header_->index_offset);
-  records_ = reinterpret_cast<ledger::Record*>(base + header_->record_offset);
+  spaces_ = reinterpret_cast<ledger::SpaceEntry*>(base + shape.space_offset);
+  tenants_ = reinterpret_cast<ledger::TenantEntry*>(base + shape.tenant_offset);
+  buckets_ = reinterpret_cast<ledger::Bucket*>(base + shape.index_offset);
+  records_ = reinterpret_cast<ledger::Record*>(base + shape.record_offset);
 }
 
 Ledger Ledger::format(void* memory, const Plan& plan) {
@@ -48,14 +49,16 @@ Ledger Ledger::format(void* memory, const Plan& plan) {
   const uint64_t magic = shape.magic;
   shape.magic = 0;
   static_cast<ledger::Shape&>(header) = shape;
+  plan.state_id.copy(header.state_id, sizeof header.state_id);
   std::atomic_thread_fence(std::memory_order_release);
   poke(header.magic, magic);  // last: a ledger cut short while being made is none
-  return Ledger(memory);
+  shape.magic = magic;
+  return Ledger(memory, shape);
 }
 
 Result<Ledger> Ledger::attach(void* memory, uint64_t bytes, const Plan& plan) {
   LMCD_ASSIGN(ledger::Reader reader, ledger::Reader::open(memory, bytes));
-  const ledger::Header& found = reader.header();
+  const ledger::Shape& found = reader.shape();
   const ledger::Shape planned = shape_of(plan);
   if (found.arena_bytes != planned.arena_bytes || found.align_bytes != planned.align_bytes ||
       found.record_capacity != planned.record_capacity ||
@@ -72,8 +75,15 @@ Result<Ledger> Ledger::attach(void* memory, uint64_t bytes, const Plan& plan) {
                  (unsigned long long)found.arena_bytes, found.record_capacity,
                  (unsigned long long)planned.arena_bytes, planned.record_capacity);
   }
-  if (found.voided.load() != 0) return fault(LMCD_E_INVALID, "ledger: it was given up");
-  return Ledger(memory);
+  if (reader.header().voided.load() != 0) return fault(LMCD_E_INVALID, "ledger: it was given up");
+  char state_id[sizeof reader.header().state_id] = {};
+  plan.state_id.copy(state_id, sizeof state_id);
+  if (std::memcmp(reader.header().state_id, state_id, sizeof state_id) != 0) {
+    return fault(LMCD_E_INVALID,
+                 "ledger: who writes in the arena is known to another state directory (%.40s)",
+                 reader.header().state_id);
+  }
+  return Ledger(memory, found);
 }
 
 void Ledger::publish(uint32_t number, const Identity& identity, uint64_t word) {
@@ -147,7 +157,7 @@ void Ledger::write_tenant(uint32_t number, std::string_view salt) {
 }
 
 void Ledger::clear_index() {
-  for (uint32_t i = 0; i < header_->bucket_count; ++i) {
+  for (uint32_t i = 0; i < shape_.bucket_count; ++i) {
     ledger::Bucket& bucket = buckets_[i];
     for (std::atomic<uint64_t>& tag : bucket.tags) tag.store(0, std::memory_order_relaxed);
     for (std::atomic<uint32_t>& entry : bucket.entries) entry.store(0, std::memory_order_relaxed);

@@ -28,6 +28,7 @@ class Ledger {
     uint8_t incarnation[16] = {};
     uint8_t boot_id[16] = {};
     uint64_t hash_seed = 0;
+    std::string_view state_id;  // of the directory with the liveness files; at most 40 bytes
   };
   static constexpr uint32_t kSpaces = 4096;
   static constexpr uint32_t kTenants = 16384;
@@ -54,12 +55,14 @@ class Ledger {
   // Formats zeroed memory of bytes_for(plan) bytes. Does not own it.
   static Ledger format(void* memory, const Plan& plan);
   // Views a ledger that an earlier daemon left, its tables as untrusted as before.
-  // Faults: LMCD_E_VERSION, LMCD_E_CORRUPT, LMCD_E_INVALID (made for another plan: the
-  // incarnation, boot and seed of `plan` are not compared).
+  // Faults: LMCD_E_VERSION, LMCD_E_CORRUPT, LMCD_E_INVALID (made for another plan, or by a daemon
+  // with another state directory: the incarnation, boot and seed of `plan` are not compared).
   static Result<Ledger> attach(void* memory, uint64_t bytes, const Plan& plan);
 
+  // What may change. What may not is shape(): a copy, since the memory may be gone any time.
   ledger::Header& header() { return *header_; }
   const ledger::Header& header() const { return *header_; }
+  const ledger::Shape& shape() const { return shape_; }
   ledger::Record& record(uint32_t number) { return records_[number]; }
   const ledger::Record& record(uint32_t number) const { return records_[number]; }
   ledger::SpaceEntry& space(uint32_t place) { return spaces_[place]; }
@@ -101,8 +104,9 @@ class Ledger {
   void void_incarnation() { header_->voided.store(1, std::memory_order_release); }
 
  private:
-  explicit Ledger(void* memory);
+  Ledger(void* memory, const ledger::Shape& shape);
 
+  ledger::Shape shape_;
   ledger::Header* header_;
   ledger::SpaceEntry* spaces_;
   ledger::TenantEntry* tenants_;

@@ -42,15 +42,15 @@ Result<std::unique_ptr<Store>> Store::make(Ledger ledger, const StoreOptions& op
 }
 
 Status Store::make_books() {
-  const ledger::Header& header = ledger_.header();
-  LMCD_ASSIGN(parts_, ReservedArray<Part>::make(header.record_capacity));
+  const ledger::Shape& shape = ledger_.shape();
+  LMCD_ASSIGN(parts_, ReservedArray<Part>::make(shape.record_capacity));
   LMCD_ASSIGN(index_memory_,
-              Reservation::make(uint64_t{header.bucket_count} * sizeof(ledger::Bucket)));
+              Reservation::make(uint64_t{shape.bucket_count} * sizeof(ledger::Bucket)));
   index_ = ledger::Index(static_cast<ledger::Bucket*>(index_memory_.address()),
-                         header.bucket_count, ledger_.buckets());
-  LMCD_ASSIGN(allocator_, Allocator::make(header.arena_bytes, header.align_bytes,
-                                          header.record_capacity));
-  metrics_.arena_bytes = header.arena_bytes;
+                         shape.bucket_count, ledger_.buckets());
+  LMCD_ASSIGN(allocator_, Allocator::make(shape.arena_bytes, shape.align_bytes,
+                                          shape.record_capacity));
+  metrics_.arena_bytes = shape.arena_bytes;
   return {};
 }
 

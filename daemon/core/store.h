@@ -215,7 +215,7 @@ class Store {
 
   // store.cc: parts and objects
   uint64_t hash_of(uint32_t space, const lmcd_key_t& key) const {
-    return ledger::hash_key(key, space, ledger_.header().hash_seed);
+    return ledger::hash_key(key, space, ledger_.shape().hash_seed);
   }
   uint64_t hash_of(const Part& part) const { return hash_of(part.space, part.key); }
   PartId find(uint32_t space, const lmcd_key_t& key, uint64_t hash) const;
@@ -246,7 +246,7 @@ class Store {
   void end_quarantine(PartId id);
   void detach_unwritten(PartId id);
   void settle_unwritten(const LeaseItem& item);
-  void refresh_ancestors(PartId object, PartId until);
+  void refresh_ancestors(PartId object, PartId until, uint32_t* steps);
 
   // store_retrieve.cc: uses
   void fetch_to_read(uint64_t hash) const;

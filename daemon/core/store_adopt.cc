@@ -48,6 +48,13 @@ class Store::Adoption {
     bool refused;
   };
 
+  // An object, and what orders it among the others.
+  struct Object {
+    uint64_t used_ms;
+    uint32_t depth;
+    PartId id;
+  };
+
   void adopt_tenants() {
     for (uint32_t number = 0; number < Ledger::kTenants; ++number) {
       const ledger::TenantEntry& entry = store_.ledger_.tenant(number);
@@ -59,11 +66,12 @@ class Store::Adoption {
 
   // What a record claims, if it claims anything a rule allows.
   void collect_extents() {
-    const ledger::Header& header = store_.ledger_.header();
-    store_.record_high_ = std::min(header.record_high.load(), header.record_capacity);
+    const ledger::Shape& shape = store_.ledger_.shape();
+    store_.record_high_ =
+        std::min(store_.ledger_.header().record_high.load(), shape.record_capacity);
     store_.parts_.expect(store_.record_high_);
-    if (store_.record_high_ > header.record_capacity / 2)
-      store_.index_memory_.expect(uint64_t{header.bucket_count} * sizeof(ledger::Bucket));
+    if (store_.record_high_ > shape.record_capacity / 2)
+      store_.index_memory_.expect(uint64_t{shape.bucket_count} * sizeof(ledger::Bucket));
     claims_.reserve(store_.record_high_);
     for (PartId id = 0; id < store_.record_high_; ++id) {
       const ledger::Record& record = store_.ledger_.record(id);
@@ -72,9 +80,9 @@ class Store::Adoption {
       if (state_of(word) == State::kFree) continue;
       const uint64_t length = record.length;
       const bool placed =
-          length > 0 && record.offset % header.align_bytes == 0 &&
-          record.offset <= header.arena_bytes &&
-          store_.allocator_->footprint(length) <= header.arena_bytes - record.offset;
+          length > 0 && record.offset % shape.align_bytes == 0 &&
+          record.offset <= shape.arena_bytes &&
+          store_.allocator_->footprint(length) <= shape.arena_bytes - record.offset;
       const bool named = store_.spaces_.at(ledger::to_label(record.label).space) != nullptr &&
                          record.tenant < store_.accounts_.count() &&
                          store_.accounts_.at(static_cast<TenantId>(record.tenant)).open;
@@ -100,18 +108,19 @@ class Store::Adoption {
     const auto lower = [](const Claim& a, const Claim& b) { return a.offset < b.offset; };
     if (!std::is_sorted(claims_.begin(), claims_.end(), lower))
       std::sort(claims_.begin(), claims_.end(), lower);
-    Claim* widest = nullptr;
+    // Of the claims so far, of either kind, those that reach furthest.
+    Claim* hot = nullptr;
+    Claim* written = nullptr;
     for (Claim& claim : claims_) {
-      if (widest != nullptr &&
-          claim.offset < widest->offset + store_.allocator_->footprint(widest->length)) {
-        if (!claim.hot && !widest->hot)
-          return fault(LMCD_E_CORRUPT, "ledger: records %u and %u are both being written at %llu",
-                       widest->id, claim.id, (unsigned long long)claim.offset);
-        claim.refused = claim.hot;
-        widest->refused = widest->refused || widest->hot;
-        if (end_of(claim) <= end_of(*widest)) continue;
-      }
-      widest = &claim;
+      const bool beside_hot = hot != nullptr && claim.offset < end_of(*hot);
+      const bool beside_written = written != nullptr && claim.offset < end_of(*written);
+      if (beside_written && !claim.hot)
+        return fault(LMCD_E_CORRUPT, "ledger: records %u and %u are both being written at %llu",
+                     written->id, claim.id, (unsigned long long)claim.offset);
+      if (beside_hot) hot->refused = true;
+      claim.refused = claim.hot && (beside_hot || beside_written);
+      Claim*& widest = claim.hot ? hot : written;
+      if (widest == nullptr || end_of(claim) > end_of(*widest)) widest = &claim;
     }
     for (const Claim& claim : claims_) {
       if (claim.refused) reject(claim.id);
@@ -211,9 +220,7 @@ class Store::Adoption {
     if (first != kNoPart && store_.find_part(first, part.part) != kNoPart) return false;
     if (!store_.join_object(id, first, hash)) return false;
     if (first != kNoPart) return true;
-    const ledger::Record& record = store_.ledger_.record(id);
-    part.pinned = record.pinned.load() == 1;
-    objects_.push_back({record.used_ms.load(), part.depth, id});
+    objects_.push_back({0, part.depth, id});
     if (space.rank_count * space.groups.size() == 1) store_.refresh_groups(id);
     return true;
   }
@@ -233,8 +240,24 @@ class Store::Adoption {
         const PartId ahead = objects_[i + kFar].id;
         store_.index_.prefetch(store_.hash_of(store_.parts_[ahead].space, parent_of(ahead)));
       }
+      take_uses(objects_[i]);
       store_.link_family(objects_[i].id, find_parent(objects_[i].id));
     }
+  }
+
+  // When the object was used and whether it is pinned stands with the part that was its first; now
+  // with the one that is.
+  void take_uses(Object& object) {
+    bool pinned = false;
+    for (PartId id = object.id; id != kNoPart; id = store_.parts_[id].next) {
+      ledger::Record& record = store_.ledger_.record(id);
+      object.used_ms = std::max(object.used_ms, record.used_ms.load());
+      if (record.pinned.load() != 1) continue;
+      pinned = true;
+      if (id != object.id) record.pinned.store(0);
+    }
+    store_.parts_[object.id].pinned = pinned;
+    if (pinned) store_.ledger_.record(object.id).pinned.store(1);
   }
 
   lmcd_key_t parent_of(PartId object) const { return peek(store_.ledger_.record(object).parent); }
@@ -273,13 +296,6 @@ class Store::Adoption {
     store_.policy_.withhold(object);
     ++store_.metrics_.pinned_objects;
   }
-
-  // An object, and what orders it among the others.
-  struct Object {
-    uint64_t used_ms;
-    uint32_t depth;
-    PartId id;
-  };
 
   // How far ahead of its turn a record's bucket is fetched into the processor's cache.
   static constexpr std::size_t kFar = 16;

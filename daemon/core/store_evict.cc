@@ -82,7 +82,10 @@ void Store::forget(PartId object, EventKind kind) {
     part.pinned = 0;
     --metrics_.pinned_objects;
   }
-  ledger_.record(object).forgotten.store(1, std::memory_order_release);
+  // Each part says it, and before the key can come again: a next daemon believes no part of this
+  // object beside those of another of the same key.
+  for (PartId id = object; id != kNoPart; id = parts_[id].next)
+    ledger_.record(id).forgotten.store(1, std::memory_order_release);
   part.forgotten = 1;
   LMCD_SYNC_POINT("forget.before_index");
   index_.erase(hash, object);
@@ -130,7 +133,7 @@ void Store::discount_evictable(PartId object) {
 
 void Store::evict_in_background() {
   if (options_.watermark >= 1.0) return;
-  const double arena = static_cast<double>(ledger_.header().arena_bytes);
+  const double arena = static_cast<double>(ledger_.shape().arena_bytes);
   const double used = arena - static_cast<double>(allocator_->free_bytes());
   if (!evicting_) {
     if (used <= options_.watermark * arena) return;
@@ -138,7 +141,7 @@ void Store::evict_in_background() {
     evict_until_used_ = static_cast<uint64_t>(used * (1.0 - options_.ratio));
   }
   for (uint32_t victims = 0; victims < kVictimsPerSlice; ++victims) {
-    const uint64_t now_used = ledger_.header().arena_bytes - allocator_->free_bytes();
+    const uint64_t now_used = ledger_.shape().arena_bytes - allocator_->free_bytes();
     if (now_used <= evict_until_used_ || !evict_one(policy_.victim())) {
       evicting_ = false;
       return;

@@ -27,6 +27,9 @@ bool same_key(const lmcd_key_t& a, const lmcd_key_t& b) {
 constexpr std::size_t kFar = 16;
 constexpr std::size_t kNear = kFar / 2;
 
+// Ancestors that one commit makes young.
+constexpr uint32_t kAncestors = 8192;
+
 template <typename T>
 const T& nth(std::span<const T> values, std::size_t i) {
   return values.size() == 1 ? values[0] : values[i];
@@ -116,13 +119,18 @@ class Store::Batch {
   void rejoin_parent() {
     const Part& object = store_.parts_[object_];
     if (object.parent != kNoPart || parent_ == kNoPart || !still(parent_, parent_key_)) return;
-    // What the object was stored under counts, and no circles: a parent is nearer to the root.
+    // What the object was stored under counts.
     if (!same_key(ledger::peek(store_.ledger_.record(object_).parent), parent_key_) ||
-        store_.parts_[parent_].depth >= object.depth) {
+        !is_nearer(parent_, object.depth)) {
       return;
     }
     store_.link_family(object_, parent_);
     if (object.known) store_.policy_.refresh(object_);
+  }
+
+  // A parent is nearer to the root than its children: so there are no circles.
+  bool is_nearer(PartId parent, uint32_t depth) const {
+    return parent != kNoPart && store_.parts_[parent].depth < depth;
   }
 
   uint32_t refuse(lmcd_outcome_t outcome) {
@@ -191,7 +199,7 @@ class Store::Batch {
     LMCD_SYNC_POINT("reserve.after_index");
     if (object_ == kNoPart) {
       object_ = id;
-      store_.link_family(id, parent_);
+      store_.link_family(id, is_nearer(parent_, depth_) ? parent_ : kNoPart);
     } else {
       store_.refresh_groups(object_);
     }
@@ -269,6 +277,7 @@ Status Store::commit(SessionId session, uint64_t lease_id, std::span<const uint3
   const uint64_t now_ms = clock_.now_ms();
   SessionBook* payer = leases_.find(lease->payer);
   std::size_t lost = 0;
+  uint32_t steps = kAncestors;
   PartId below = kNoPart;  // the object committed last, one step further from the root
   // The last first: the policy hears of a prefix leaf first, so that its root is the youngest.
   const auto item_at = [&](std::size_t k) -> LeaseItem& {
@@ -282,7 +291,7 @@ Status Store::commit(SessionId session, uint64_t lease_id, std::span<const uint3
     const PartId id = item.part;
     const Part& part = parts_[id];
     if (part.word == item.word) {
-      if (below != kNoPart && below != part.first) refresh_ancestors(below, part.first);
+      if (below != kNoPart && below != part.first) refresh_ancestors(below, part.first, &steps);
       below = part.first;
       if (!crcs.empty()) ledger_.set_checksum(id, crcs[k]);
       become_hot(id, now_ms);
@@ -294,7 +303,7 @@ Status Store::commit(SessionId session, uint64_t lease_id, std::span<const uint3
     item.part = kNoPart;
     --lease->open_items;
   }
-  if (below != kNoPart) refresh_ancestors(below, kNoPart);
+  if (below != kNoPart) refresh_ancestors(below, kNoPart, &steps);
   if (lease->open_items == 0) {
     leases_.erase(session, lease_id);
     --metrics_.write_leases;
@@ -439,11 +448,10 @@ void Store::settle_unwritten(const LeaseItem& item) {
 }
 
 // A chunk was stored: the prefix it stands on becomes as young as it, the root the youngest. Goes
-// up as far as `until`, which is not among them.
-void Store::refresh_ancestors(PartId object, PartId until) {
-  constexpr uint32_t kSteps = 4096;
+// up as far as `until`, which is not among them, and takes what it went from `steps`.
+void Store::refresh_ancestors(PartId object, PartId until, uint32_t* steps) {
   PartId ancestor = parts_[object].parent;
-  for (uint32_t step = 0; step < kSteps && ancestor != kNoPart && ancestor != until; ++step) {
+  for (; *steps > 0 && ancestor != kNoPart && ancestor != until; --*steps) {
     if (parts_[ancestor].known) policy_.refresh(ancestor);
     ancestor = parts_[ancestor].parent;
   }

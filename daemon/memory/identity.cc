@@ -120,7 +120,6 @@ Status Identity::remember(const Options& options) {
   const std::string name = options.instance_id.empty() ? "socket " + options.socket_path
                                                        : "instance " + options.instance_id;
   LMCD_ASSIGN(const auto known, read_state_file(path_of("identity")));
-  std::string uuid;
   if (known) {
     const std::size_t end = known->find('\n');
     if (known->substr(0, end) != name)
@@ -129,13 +128,13 @@ Status Identity::remember(const Options& options) {
                    "--state-dir or --instance-id",
                    directory_.c_str(), known->substr(0, end).c_str());
     if (end != std::string::npos)
-      uuid = known->substr(end + 1, known->find('\n', end + 1) - end - 1);
+      uuid_ = known->substr(end + 1, known->find('\n', end + 1) - end - 1);
   }
-  if (uuid.empty()) {
-    LMCD_ASSIGN(uuid, make_uuid());
-    LMCD_TRY(write_state_file(path_of("identity"), name + "\n" + uuid + "\n"));
+  if (uuid_.empty()) {
+    LMCD_ASSIGN(uuid_, make_uuid());
+    LMCD_TRY(write_state_file(path_of("identity"), name + "\n" + uuid_ + "\n"));
   }
-  instance_id_ = options.instance_id.empty() ? uuid : options.instance_id;
+  instance_id_ = options.instance_id.empty() ? uuid_ : options.instance_id;
   return {};
 }
 

@@ -53,6 +53,8 @@ class Identity {
   std::string path_of(const char* file) const { return directory_ + "/" + file; }
   // --instance-id, or a random UUID that stays the same over restarts.
   const std::string& instance_id() const { return instance_id_; }
+  // Of the directory, whatever the instance is called: a UUID, kept in it.
+  const std::string& uuid() const { return uuid_; }
 
  private:
   Status lock();
@@ -61,6 +63,7 @@ class Identity {
   std::string digest_;
   std::string directory_;
   std::string instance_id_;
+  std::string uuid_;
   FileDescriptor lock_;
 };
 

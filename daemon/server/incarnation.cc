@@ -69,6 +69,7 @@ core::Ledger::Plan Incarnation::ledger_plan() const {
   plan.arena_bytes = memory_.arena_bytes != 0 ? memory_.arena_bytes : plan_.arena_bytes;
   plan.align_bytes = plan_.align_bytes;
   plan.records = plan_.records;
+  plan.state_id = plan_.state_id;
   return plan;
 }
 

@@ -32,6 +32,7 @@ class Incarnation {
     bool cold = false;            // discard what is there
     bool eager = false;           // populate all of the arena before readiness
     uint64_t ahead_bytes = 0;     // populated in the background after readiness
+    std::string state_id;         // of the directory with the liveness files
   };
   // Used, not owned; all outlive the incarnation.
   struct Parts {
@@ -46,7 +47,7 @@ class Incarnation {
 
   core::Store& store() { return *store_; }
   memory::Arena& arena() { return *arena_; }
-  const uint8_t* id() { return store_->ledger().header().incarnation; }
+  const uint8_t* id() { return store_->ledger().shape().incarnation; }
   uint64_t ledger_bytes() const { return memory_.ledger_bytes; }
   uint64_t arena_bytes() const { return memory_.arena_bytes; }
   // What clients are given.

@@ -136,6 +136,7 @@ Result<std::unique_ptr<Server::Life>> Server::begin_life(bool cold) {
       static_cast<uint32_t>(options_.event_queue_capacity));
   Incarnation::Plan plan = plan_of(options_);
   plan.cold = cold;
+  plan.state_id = identity_->uuid();
   LMCD_ASSIGN(life->incarnation, Incarnation::open(plan, {*backing_, clock_, *life->events, log_}));
   core::Store& store = life->incarnation->store();
   LMCD_ASSIGN(life->copies, make_copies(*life->incarnation));

@@ -59,6 +59,7 @@ Status Connection::fill_rest() {
 Result<std::size_t> Connection::receive_into(std::span<std::byte> room) {
   if (ended_) return std::size_t{0};
   LMCD_ASSIGN(Passage passage, receive_with_descriptors(socket_.get(), room, received_));
+  if (passage.cut_off) return fault(LMCD_E_LIMIT, "the daemon has no file descriptors left");
   if (passage.surplus != 0) {
     return fault(LMCD_E_LIMIT, "%u descriptors too many: %u may travel with a frame",
                  passage.surplus, wire::kDescriptors);

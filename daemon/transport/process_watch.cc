@@ -22,8 +22,10 @@ ProcessWatch::ProcessWatch(Loop& loop, memory::Liveness& liveness, core::Store& 
   if (!processes_.empty()) ask_.arm_in(0);
 }
 
+// The slots stay held and their files where they are: the ledger may name them, and by them the next
+// daemon learns who is dead.
 ProcessWatch::~ProcessWatch() {
-  while (!processes_.empty()) forget(*processes_.begin()->second);
+  for (auto& [slot, process] : processes_) stop_watching(*process);
 }
 
 Result<ProcessWatch::Entry> ProcessWatch::enter(const Peer& peer, const wire::Hello& hello) {

@@ -88,8 +88,7 @@ Result<Passage> receive_with_descriptors(int socket, std::span<std::byte> bytes,
   for (cmsghdr* header = CMSG_FIRSTHDR(&message); header; header = CMSG_NXTHDR(&message, header))
     if (header->cmsg_level == SOL_SOCKET && header->cmsg_type == SCM_RIGHTS)
       passage.surplus += take(*header, into);
-  // Cut off: the kernel itself could not install them, for want of free descriptor numbers.
-  if (message.msg_flags & MSG_CTRUNC) ++passage.surplus;
+  passage.cut_off = (message.msg_flags & MSG_CTRUNC) != 0;
   return passage;
 }
 

@@ -32,6 +32,7 @@ struct Passage {
   Outcome outcome = Outcome::kMoved;
   std::size_t bytes = 0;
   uint32_t surplus = 0;  // received descriptors that found no room; closed
+  bool cut_off = false;  // some more could not be had: this process has no numbers left for them
 };
 
 // Sends some of `bytes`, and all of `descriptors` with the first of them. Never raises SIGPIPE.

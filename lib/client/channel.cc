@@ -138,6 +138,8 @@ Status Channel::receive(DescriptorBatch& descriptors) {
   LMCD_ASSIGN(const Passage passage,
               receive_with_descriptors(socket_.get(), space_to_receive(), descriptors));
   if (passage.outcome == Passage::Outcome::kClosed) return closed();
+  if (passage.cut_off)
+    return fault(LMCD_E_LIMIT, "this process has no file descriptors left for the daemon's memory");
   if (passage.surplus > 0) {
     return fault(LMCD_E_PROTOCOL, "the daemon sent more than %zu descriptors",
                  descriptors.items.size());

@@ -13,7 +13,7 @@ std::optional<uint32_t> Namespace::number_in(const Mapping& mapping) const {
   const uint64_t found = found_.load(std::memory_order_relaxed);
   if (found >> 32 == mapping.serial() && ledger.has_space(static_cast<uint32_t>(found)))
     return static_cast<uint32_t>(found);
-  const uint32_t capacity = ledger.header().space_capacity;
+  const uint32_t capacity = ledger.shape().space_capacity;
   for (uint32_t place = 0; place < capacity; ++place) {
     const ledger::SpaceEntry& entry = *ledger.space(place);
     const uint32_t used = entry.used.load(std::memory_order_acquire);

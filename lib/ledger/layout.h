@@ -67,6 +67,9 @@ struct Header : Shape {
   std::atomic<uint64_t> frontier_bytes;
   std::atomic<uint32_t> daemon_pid;
   std::atomic<uint32_t> record_high;  // records at and above this were never used
+  // The state directory whose liveness files speak for the slots in the records: its UUID as text,
+  // padded with zeros.
+  char state_id[40];
 };
 
 static_assert(offsetof(Shape, magic) == 0 && offsetof(Shape, version) == 8);
@@ -141,7 +144,7 @@ struct alignas(64) Record {
   uint32_t owner_slot;     // liveness byte of the writing process
   std::atomic<uint32_t> pinned;
   std::atomic<uint32_t> hits;
-  std::atomic<uint32_t> forgotten;  // of the first record: 1 when only leases keep it
+  std::atomic<uint32_t> forgotten;  // 1 when it has no key any more and only leases keep it
   std::atomic<uint64_t> used_ms;    // CLOCK_MONOTONIC of the last use
 };
 static_assert(sizeof(Record) == 192 && offsetof(Record, hot_groups) == 64);

@@ -17,10 +17,10 @@ constexpr uint32_t kGroupsMax = 16;
 // Records of one object: ranks times groups.
 constexpr uint32_t kPartsMax = 256 * 16;
 
-bool inside(const Header& header, uint64_t offset, uint64_t count, uint64_t element_bytes) {
+bool inside(const Shape& shape, uint64_t offset, uint64_t count, uint64_t element_bytes) {
   std::optional<uint64_t> bytes = checked_mul(count, element_bytes);
   std::optional<uint64_t> end = bytes ? checked_add(offset, *bytes) : std::nullopt;
-  return end && *end <= header.ledger_bytes && offset >= sizeof(Header) && offset % 64 == 0;
+  return end && *end <= shape.ledger_bytes && offset >= sizeof(Header) && offset % 64 == 0;
 }
 
 template <typename T>
@@ -32,31 +32,33 @@ const T* at(const Header* header, uint64_t offset) {
 
 Result<Reader> Reader::open(const void* ledger, uint64_t bytes) {
   const Header* header = static_cast<const Header*>(ledger);
-  if (bytes < sizeof(Header) || header->magic != kMagic)
+  const Shape shape = bytes < sizeof(Header) ? Shape{} : static_cast<const Shape&>(*header);
+  if (shape.magic != kMagic)
     return fault(LMCD_E_CORRUPT, "ledger: no ledger header in %llu bytes",
                  (unsigned long long)bytes);
-  if (header->version != kLedgerVersion) {
+  if (shape.version != kLedgerVersion) {
     return fault(LMCD_E_VERSION, "ledger: layout version %u, this library reads %u",
-                 header->version, kLedgerVersion);
+                 shape.version, kLedgerVersion);
   }
-  if (header->ledger_bytes > bytes || header->bucket_count == 0 || header->space_capacity == 0 ||
-      !inside(*header, header->space_offset, header->space_capacity, sizeof(SpaceEntry)) ||
-      !inside(*header, header->tenant_offset, header->tenant_capacity, sizeof(TenantEntry)) ||
-      !inside(*header, header->index_offset, header->bucket_count, sizeof(Bucket)) ||
-      !inside(*header, header->record_offset, header->record_capacity, sizeof(Record))) {
+  if (shape.ledger_bytes > bytes || shape.bucket_count == 0 || shape.space_capacity == 0 ||
+      !inside(shape, shape.space_offset, shape.space_capacity, sizeof(SpaceEntry)) ||
+      !inside(shape, shape.tenant_offset, shape.tenant_capacity, sizeof(TenantEntry)) ||
+      !inside(shape, shape.index_offset, shape.bucket_count, sizeof(Bucket)) ||
+      !inside(shape, shape.record_offset, shape.record_capacity, sizeof(Record))) {
     return fault(LMCD_E_CORRUPT, "ledger: its header places tables outside of its %llu bytes",
                  (unsigned long long)bytes);
   }
   Reader reader;
+  reader.shape_ = shape;
   reader.header_ = header;
-  reader.records_ = at<Record>(header, header->record_offset);
+  reader.records_ = at<Record>(header, shape.record_offset);
   reader.index_ =
-      Index(const_cast<Bucket*>(at<Bucket>(header, header->index_offset)), header->bucket_count);
+      Index(const_cast<Bucket*>(at<Bucket>(header, shape.index_offset)), shape.bucket_count);
   return reader;
 }
 
 const SpaceEntry* Reader::space(uint32_t place) const {
-  return place < header_->space_capacity ? at<SpaceEntry>(header_, header_->space_offset) + place
+  return place < shape_.space_capacity ? at<SpaceEntry>(header_, shape_.space_offset) + place
                                          : nullptr;
 }
 
@@ -64,18 +66,18 @@ bool Reader::has_space(uint32_t number) const {
   // After whatever was read of the entry.
   std::atomic_thread_fence(std::memory_order_acquire);
   return space(place_of(number))->used.load(std::memory_order_acquire) ==
-         used_by(number, header_->space_capacity);
+         used_by(number, shape_.space_capacity);
 }
 
 const TenantEntry* Reader::tenant(uint32_t number) const {
-  return number < header_->tenant_capacity
-             ? at<TenantEntry>(header_, header_->tenant_offset) + number
+  return number < shape_.tenant_capacity
+             ? at<TenantEntry>(header_, shape_.tenant_offset) + number
              : nullptr;
 }
 
 uint64_t Reader::incarnation() const {
   uint64_t first;
-  std::memcpy(&first, header_->incarnation, sizeof first);
+  std::memcpy(&first, shape_.incarnation, sizeof first);
   return first;
 }
 

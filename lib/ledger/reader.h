@@ -25,8 +25,10 @@ class Reader {
   static Result<Reader> open(const void* ledger, uint64_t bytes);
 
   const Header& header() const { return *header_; }
+  // What does not change, as it was when the ledger was opened: the memory may be gone any time.
+  const Shape& shape() const { return shape_; }
   const Record* record(uint32_t number) const {
-    return number < header_->record_capacity ? &records_[number] : nullptr;
+    return number < shape_.record_capacity ? &records_[number] : nullptr;
   }
   const SpaceEntry* space(uint32_t place) const;
   // Whether a namespace has this number. True only if it had it all the time since it was read.
@@ -51,9 +53,9 @@ class Reader {
 
  private:
   uint64_t hash_of(uint32_t space, const lmcd_key_t& key) const {
-    return hash_key(key, space, header_->hash_seed);
+    return hash_key(key, space, shape_.hash_seed);
   }
-  uint32_t place_of(uint32_t space) const { return space % header_->space_capacity; }
+  uint32_t place_of(uint32_t space) const { return space % shape_.space_capacity; }
   // The functions below know a namespace by the place of its entry.
   //
   // The answer for an object that is not whole, which only its record can give.
@@ -63,6 +65,7 @@ class Reader {
   void locate_part(uint32_t place, uint32_t first, const lmcd_key_t& key, lmcd_part_t part,
                    lmcd_grant_t& out) const;
 
+  Shape shape_ = {};
   const Header* header_ = nullptr;
   const Record* records_ = nullptr;
   Index index_;

@@ -119,6 +119,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if "cffi library" not in str(error):
             raise
         return _complain(f"{error}: {REBUILD}", EXIT_FAULT)
+    except (ValueError, OverflowError, MemoryError) as error:
+        return _complain(str(error) or type(error).__name__, EXIT_FAULT)
     except BrokenPipeError:  # a reader such as head(1) has seen enough
         sys.stderr.close()
         return 0
