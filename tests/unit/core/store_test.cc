@@ -248,6 +248,72 @@ TEST_F(Life, a_restart_keeps_what_is_hot_and_rests_what_was_written) {
   EXPECT_EQ(free_extents(), 8u);
 }
 
+TEST_F(Life, no_part_of_a_forgotten_object_is_believed_beside_those_that_came_after) {
+  start(16);
+  space_ = open_space(2, 1);
+  constexpr lmcd_part_t kFirst{0, 0};
+  constexpr lmcd_part_t kSecond{1, 0};
+  put(1, {key_of(1)}, kFirst);
+  put(2, {key_of(1)}, kSecond);
+  const auto old = acquire(kOther, 3, {key_of(1)}, kSecond);
+  store_->clear({}, true);
+  put(4, {key_of(1)}, kFirst);
+  put(5, {key_of(1)}, kSecond);
+  const auto young = acquire(kOther, 6, {key_of(1)}, kSecond);
+  ASSERT_NE(old[0].offset, young[0].offset);
+  EXPECT_EQ(restart().objects, 1u);
+  open_sessions();
+  EXPECT_EQ(acquire(kOther, 7, {key_of(1)}, kSecond)[0].offset, young[0].offset);
+}
+
+TEST_F(Life, a_pin_of_several_parts_outlives_restarts_and_ends_when_it_is_told_to) {
+  start(16);
+  space_ = open_space(2, 1);
+  // The second part lies lower than the first: the next daemon meets it before.
+  put(1, {key_of(9)});
+  put(2, {key_of(1)}, {0, 0});
+  Selector filler;
+  const std::vector<lmcd_key_t> gone{key_of(9)};
+  filler.keys = gone;
+  store_->clear(filler, true);
+  put(3, {key_of(1)}, {1, 0});
+  EXPECT_EQ(store_->pin({}, true), 1u);
+  restart();
+  EXPECT_EQ(store_->snapshot().pinned_objects, 1u);
+  restart();
+  EXPECT_EQ(store_->snapshot().pinned_objects, 1u);
+  EXPECT_EQ(store_->pin({}, false), 1u);
+  restart();
+  EXPECT_EQ(store_->snapshot().pinned_objects, 0u);
+}
+
+TEST_F(Life, a_ledger_of_another_state_directory_is_refused) {
+  plan_.state_id = "one";
+  start(4);
+  Ledger::Plan other = plan_;
+  EXPECT_TRUE(Ledger::attach(memory_.address(), Ledger::bytes_for(plan_), plan_).ok());
+  other.state_id = "another";
+  auto attached = Ledger::attach(memory_.address(), Ledger::bytes_for(other), other);
+  EXPECT_EQ(attached.status().code(), LMCD_E_INVALID) << "who is alive would be asked of strangers";
+}
+
+TEST_F(Life, a_lease_number_used_again_does_not_end_with_the_one_before) {
+  StoreOptions options;
+  options.read_ttl_ms = 1000;
+  start(4, options);
+  put(1, {key_of(1)});
+  acquire(kOther, 7, {key_of(1)});
+  ASSERT_TRUE(store_->release(kOther, 7).ok());
+  clock_.advance_ms(900);
+  acquire(kOther, 7, {key_of(1)});
+  clock_.advance_ms(200);
+  store_->tick();
+  EXPECT_EQ(store_->use_of(kOther).leases, 1u) << "900 ms are left of it";
+  clock_.advance_ms(900);
+  store_->tick();
+  EXPECT_EQ(store_->use_of(kOther).leases, 0u);
+}
+
 TEST_F(Life, a_forgotten_object_does_not_come_back_with_a_restart) {
   start(8);
   put(1, keys_of(1, 2));
