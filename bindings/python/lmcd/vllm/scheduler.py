@@ -1,0 +1,462 @@
+"""The scheduler half: what of a prompt is in lmcd, and what the workers are to copy.
+
+Called by vLLM on the engine's thread alone; nothing here waits. A prompt is looked up in the
+ledger's index and leased by a posted message; the extents go to the workers with the step's
+metadata. Blocks that a copy reads or writes are held by reference from here until every worker
+has reported it, so a request may be preempted, aborted or finished meanwhile, and its window may
+move on.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from lmcd.errors import LmcdError
+from lmcd.grants import Outcome
+from lmcd.keys import KEY_BYTES, Keys
+from lmcd.lease import ReadLease
+from lmcd.vllm import versions
+from lmcd.vllm.geometry import Geometry
+from lmcd.vllm.link import Link
+from lmcd.vllm.messages import (
+    NO_BLOCK,
+    GroupLoad,
+    GroupSave,
+    LoadJob,
+    Orders,
+    Report,
+    SaveJob,
+)
+from lmcd.vllm.statistics import Statistics
+
+if TYPE_CHECKING:
+    from vllm.v1.core.block_pool import BlockPool
+    from vllm.v1.core.kv_cache_manager import KVCacheManager
+    from vllm.v1.core.sched.output import SchedulerOutput
+    from vllm.v1.request import Request
+
+    from lmcd.namespace import Namespace
+
+logger = logging.getLogger("vllm.lmcd")
+
+# Of the engine's blocks, how many saves may hold at once: the rest stays for requests.
+_HELD_SHARE = 0.5
+
+
+@dataclass(frozen=True)
+class _Item:
+    """One chunk of one group."""
+
+    chunk: int
+    group: int
+
+
+@dataclass(frozen=True)
+class _Offer:
+    """A leased answer to vLLM's question, until it says what it makes of it."""
+
+    local_tokens: int
+    tokens: int  # that can be loaded behind them
+    items: tuple[_Item, ...]
+    lease: ReadLease  # of items x ranks, rank by rank
+
+
+@dataclass
+class _Tracked:
+    """What is known of a request."""
+
+    request: Request
+    space: str
+    tenant: str
+    keys: bytearray = field(default_factory=bytearray)  # of its chunks so far
+    offer: _Offer | None = None
+    saved_chunks: int = 0  # handed to the workers, or there before
+    failed: bool = False  # a load came to nothing: its tokens are computed
+
+
+@dataclass
+class _Load:
+    """A load on its way."""
+
+    lease: ReadLease
+    blocks: list[int]
+
+
+@dataclass
+class _Save:
+    """A save on its way."""
+
+    blocks: list[int]
+    workers_left: int
+
+
+class Scheduler:
+    """The scheduler's half.
+
+    Args: `space_of`, the namespace's text for a request, None while there is none; `loads` and
+    `saves`, what the engine's role allows.
+    """
+
+    def __init__(
+        self,
+        geometry: Geometry,
+        link: Link,
+        space_of: Callable[[Request], str | None],
+        *,
+        loads: bool,
+        saves: bool,
+        save_decode: bool,
+    ) -> None:
+        self._geometry = geometry
+        self._link = link
+        self._space_of = space_of
+        self._may_load = loads
+        self._may_save = saves
+        self._save_decode = save_decode
+        self._manager: KVCacheManager | None = None
+        self._pool: BlockPool | None = None
+        self._tracked: dict[str, _Tracked] = {}
+        self._new_loads: list[LoadJob] = []
+        self._loads: dict[str, _Load] = {}
+        self._saves: dict[int, _Save] = {}
+        self._held_blocks = 0
+        self._last_save = 0
+        self._mapped: dict[int, bytes] = {}
+        self.statistics = Statistics()
+
+    def know_workers(self, incarnations: Mapping[int, bytes]) -> None:
+        """Take note of the arena that each worker maps."""
+        self._mapped.update(incarnations)
+
+    def name_space(self, description: str) -> None:
+        """Have the daemon know a namespace before the first request asks for it."""
+        self._link.space(description)
+
+    def bind(self, manager: KVCacheManager) -> None:
+        """Take note of who gives out the engine's blocks."""
+        self._manager = manager
+        self._pool = manager.block_pool
+
+    # -- What can be loaded ------------------------------------------------------------------
+
+    def match(self, request: Request, local_tokens: int) -> int:
+        """Return how many tokens behind the local ones can be loaded; lease them."""
+        tracked = self._track(request)
+        if tracked is None or not self._may_load or tracked.failed:
+            return 0
+        if getattr(request, "skip_reading_prefix_cache", False):
+            return 0
+        offer = tracked.offer
+        if offer is not None:
+            if offer.local_tokens == local_tokens and all(offer.lease.valid()):
+                return offer.tokens
+            self._withdraw(tracked)
+        if local_tokens % self._geometry.scheduler_tokens or not self._all_mapped():
+            return 0
+        try:
+            tracked.offer = self._lease(tracked, local_tokens)
+        except LmcdError as error:
+            self.statistics.failed("lookup", type(error).__name__)
+        self.statistics.add("lookup_tokens", max(request.num_tokens - local_tokens, 0))
+        return tracked.offer.tokens if tracked.offer is not None else 0
+
+    def settle(self, request: Request, block_ids: Sequence[list[int]], tokens: int) -> None:
+        """Make the load that vLLM has given blocks for, or take the offer back."""
+        tracked = self._tracked.get(request.request_id)
+        if tracked is None or tracked.offer is None:
+            return
+        offer = tracked.offer
+        if tokens == 0:
+            self._withdraw(tracked)
+            return
+        tracked.offer = None
+        end = offer.local_tokens + min(tokens, offer.tokens)
+        rows = [
+            self._row(item, block_ids[item.group], offer.local_tokens, end) for item in offer.items
+        ]
+        used = sorted({block for row in rows for block in row if block != NO_BLOCK})
+        self._hold(used)
+        self._loads[request.request_id] = _Load(offer.lease, used)
+        self._new_loads.append(LoadJob(request.request_id, tuple(self._rank_loads(offer, rows))))
+        tracked.saved_chunks = max(tracked.saved_chunks, end // self._geometry.chunk_tokens)
+        self.statistics.add("hit_tokens", end - offer.local_tokens)
+
+    def _lease(self, tracked: _Tracked, local_tokens: int) -> _Offer | None:
+        geometry = self._geometry
+        space = self._link.space(tracked.space)
+        if space is None:
+            return None
+        request = tracked.request
+        chunk_count = self._key_count(tracked)
+        if chunk_count == 0:
+            return None
+        keys = Keys(bytes(tracked.keys[: chunk_count * KEY_BYTES]))
+        chunk_count = space.lookup(keys).usable_prefix()
+        # The last token is always computed: vLLM samples from it.
+        limit = (request.num_tokens - 1) // geometry.scheduler_tokens * geometry.scheduler_tokens
+        end = min(chunk_count * geometry.chunk_tokens, limit)
+        if end < chunk_count * geometry.chunk_tokens and self._has_windows():
+            # What a window needs is only known to be there at the end of a chunk.
+            keys = keys[: limit // geometry.chunk_tokens]
+            chunk_count = space.lookup(keys).usable_prefix() if keys else 0
+            end = chunk_count * geometry.chunk_tokens
+        if end <= local_tokens:
+            return None
+        items = self._items(local_tokens // geometry.chunk_tokens, chunk_count)
+        lease = self._acquire(space, keys, items)
+        if lease is None:
+            return None
+        return _Offer(local_tokens, end - local_tokens, items, lease)
+
+    def _has_windows(self) -> bool:
+        return any(group.window_tokens for group in self._geometry.groups)
+
+    def _items(self, first: int, count: int) -> tuple[_Item, ...]:
+        """List the chunks before `count` that each group needs, of those from `first` on."""
+        items = []
+        for group in range(len(self._geometry.groups)):
+            window = self._geometry.window_chunks(group)
+            begin = max(first, count - window) if window else first
+            items += [_Item(chunk, group) for chunk in range(begin, count)]
+        return tuple(items)
+
+    def _acquire(self, space: Namespace, keys: Keys, items: Sequence[_Item]) -> ReadLease | None:
+        """Lease items for every rank; None unless all can be had."""
+        ranks = range(self._geometry.rank_count)
+        lease = space.acquire(
+            Keys.join([keys[item.chunk] for item in items] * len(ranks)),
+            parts=[(rank, item.group) for rank in ranks for item in items],
+            posted=True,
+        )
+        if len(lease.grants.places(Outcome.LEASED)) == len(lease):
+            return lease
+        lease.release()
+        return None
+
+    def _row(self, item: _Item, block_ids: list[int], begin: int, end: int) -> list[int]:
+        """Return a chunk's blocks; NO_BLOCK for those outside of the load and of the window."""
+        size = self._geometry.groups[item.group].block_tokens
+        count = self._geometry.blocks_per_chunk(item.group)
+        row = []
+        for at in range(item.chunk * count, (item.chunk + 1) * count):
+            wanted = begin <= at * size < end and at < len(block_ids) and block_ids[at] != 0
+            row.append(block_ids[at] if wanted else NO_BLOCK)
+        return row
+
+    def _rank_loads(
+        self, offer: _Offer, rows: Sequence[list[int]]
+    ) -> Iterable[tuple[GroupLoad, ...]]:
+        for rank in range(self._geometry.rank_count):
+            groups = []
+            for group in range(len(self._geometry.groups)):
+                places = [
+                    at
+                    for at, item in enumerate(offer.items)
+                    if item.group == group and any(block != NO_BLOCK for block in rows[at])
+                ]
+                if not places:
+                    continue
+                base = rank * len(offer.items)
+                grants = offer.lease.grants.select([base + at for at in places])
+                table = np.array([rows[at] for at in places], dtype=np.uint32)
+                groups.append(GroupLoad(group, bytes(grants), table.tobytes(), table.shape[1]))
+            yield tuple(groups)
+
+    # -- What is to be saved -----------------------------------------------------------------
+
+    def orders(self, output: SchedulerOutput) -> Orders:
+        """Return what the workers are to do in this step."""
+        orders = Orders(loads=self._new_loads, idle=output.total_num_scheduled_tokens == 0)
+        self._new_loads = []
+        if self._may_save and self._link.alive:
+            for request_id, count in output.num_scheduled_tokens.items():
+                tracked = self._tracked.get(request_id)
+                if tracked is None:
+                    continue
+                try:
+                    orders.saves += self._plan_saves(tracked, count)
+                except LmcdError as error:
+                    self.statistics.failed("save", type(error).__name__)
+        return orders
+
+    def _plan_saves(self, tracked: _Tracked, scheduled: int) -> list[SaveJob]:
+        """Plan the saves of chunks that are complete after this step."""
+        request = tracked.request
+        last = request.num_tokens if self._save_decode else request.num_prompt_tokens
+        tokens = min(request.num_computed_tokens + scheduled, last)
+        end = tokens // self._geometry.chunk_tokens
+        if end <= tracked.saved_chunks:
+            return []
+        end = min(end, self._key_count(tracked))
+        space = self._link.space(tracked.space)
+        if end <= tracked.saved_chunks or space is None or self._is_full():
+            return []
+        begin, tracked.saved_chunks = tracked.saved_chunks, end
+        missing = self._missing(space, tracked, begin, end)
+        if not missing:
+            return []
+        assert self._manager is not None
+        block_ids = versions.request_block_ids(self._manager, request.request_id)
+        groups, used = self._group_saves(tracked, missing, block_ids)
+        if not groups:
+            return []
+        self._last_save += 1
+        self._hold(used)
+        self._held_blocks += len(used)
+        self._saves[self._last_save] = _Save(used, self._geometry.worker_count)
+        return [SaveJob(self._last_save, tracked.space, tracked.tenant, tuple(groups))]
+
+    def _missing(
+        self, space: Namespace, tracked: _Tracked, begin: int, end: int
+    ) -> list[tuple[int, int]]:
+        """Return the runs of chunks, from first to behind the last, that are not there."""
+        keys = Keys(bytes(tracked.keys[begin * KEY_BYTES : end * KEY_BYTES]))
+        everything = (1 << len(self._geometry.groups)) - 1
+        runs: list[tuple[int, int]] = []
+        for at, one in enumerate(space.lookup(keys), begin):
+            if (one.hot | one.pending) & everything == everything:
+                continue
+            if runs and runs[-1][1] == at:
+                runs[-1] = (runs[-1][0], at + 1)
+            else:
+                runs.append((at, at + 1))
+        return runs
+
+    def _group_saves(
+        self,
+        tracked: _Tracked,
+        runs: Sequence[tuple[int, int]],
+        block_ids: Sequence[list[int]],
+    ) -> tuple[list[GroupSave], list[int]]:
+        """Return the saves of these runs, and the blocks that they read."""
+        saves: list[GroupSave] = []
+        used: list[int] = []
+        for group in range(len(self._geometry.groups)):
+            count = self._geometry.blocks_per_chunk(group)
+            for begin, end in runs:
+                # A block that has left its window is gone, and with it its chunk.
+                while begin < end and 0 in block_ids[group][begin * count : (begin + 1) * count]:
+                    begin += 1
+                row = block_ids[group][begin * count : end * count]
+                if begin == end or len(row) < (end - begin) * count or 0 in row:
+                    continue
+                used += row
+                at = begin * KEY_BYTES
+                saves.append(
+                    GroupSave(
+                        group=group,
+                        keys=bytes(tracked.keys[at : end * KEY_BYTES]),
+                        parent=bytes(tracked.keys[at - KEY_BYTES : at]) if begin else None,
+                        depth=begin,
+                        rows=np.array(row, dtype=np.uint32).tobytes(),
+                        blocks_per_item=count,
+                    )
+                )
+        return saves, used
+
+    # -- What has been done ------------------------------------------------------------------
+
+    def take_report(self, report: Report) -> None:
+        """Note what workers have told."""
+        self.know_workers(report.incarnations)
+        for number, count in report.saved.items():
+            save = self._saves.get(number)
+            if save is None:
+                continue
+            save.workers_left -= count
+            if save.workers_left <= 0:
+                del self._saves[number]
+                self._held_blocks -= len(save.blocks)
+                self._let_go(save.blocks)
+
+    def end_loads(self, ended: Iterable[str], failed: Iterable[str]) -> None:
+        """Note the loads that all workers are through with."""
+        for request_id in failed:
+            if (tracked := self._tracked.get(request_id)) is not None:
+                tracked.failed = True
+                tracked.saved_chunks = 0
+        for request_id in ended:
+            load = self._loads.pop(request_id, None)
+            if load is not None:
+                load.lease.release()
+                self._let_go(load.blocks)
+
+    def finish(self, request: Request) -> None:
+        """Forget a request; what is copied for it goes on."""
+        tracked = self._tracked.pop(request.request_id, None)
+        if tracked is not None:
+            self._withdraw(tracked)
+
+    @property
+    def has_jobs(self) -> bool:
+        """Whether copies are on their way, so that the engine must go on stepping."""
+        return bool(self._loads or self._saves)
+
+    @property
+    def frees_blocks_soon(self) -> bool:
+        """Whether blocks are held by saves alone and will be free."""
+        pool = self._pool
+        return pool is not None and any(
+            versions.is_held_alone(pool, block)
+            for save in self._saves.values()
+            for block in save.blocks
+        )
+
+    def close(self) -> None:
+        """End the session and with it its leases."""
+        self._link.close()
+
+    # -- In common ---------------------------------------------------------------------------
+
+    def _track(self, request: Request) -> _Tracked | None:
+        tracked = self._tracked.get(request.request_id)
+        if tracked is None:
+            space = self._space_of(request)
+            if space is None:
+                return None
+            tracked = _Tracked(request, space, getattr(request, "cache_salt", None) or "")
+            self._tracked[request.request_id] = tracked
+        return tracked
+
+    def _key_count(self, tracked: _Tracked) -> int:
+        """Return how many chunks of a request have keys: those whose tokens are all known.
+
+        A chunk's key is the hash of its last block, which has in it all before it, the salt,
+        the adapter's name and what is multimodal; the namespace says the rest.
+        """
+        step = self._geometry.chunk_hashes
+        hashes = tracked.request.block_hashes
+        known = len(tracked.keys) // KEY_BYTES
+        count = len(hashes) // step
+        if count > known:
+            tracked.keys += b"".join(hashes[(known + 1) * step - 1 : count * step : step])
+        return count
+
+    def _all_mapped(self) -> bool:
+        """Whether every worker maps the arena that a lease would speak of."""
+        incarnation = self._link.incarnation
+        return bool(incarnation) and all(
+            self._mapped.get(rank) == incarnation for rank in range(self._geometry.worker_count)
+        )
+
+    def _is_full(self) -> bool:
+        assert self._pool is not None
+        return self._held_blocks >= self._pool.num_gpu_blocks * _HELD_SHARE
+
+    def _withdraw(self, tracked: _Tracked) -> None:
+        if tracked.offer is not None:
+            tracked.offer.lease.release()
+            tracked.offer = None
+
+    def _hold(self, blocks: list[int]) -> None:
+        assert self._pool is not None
+        versions.hold(self._pool, blocks)
+
+    def _let_go(self, blocks: list[int]) -> None:
+        assert self._pool is not None
+        versions.let_go(self._pool, blocks)
