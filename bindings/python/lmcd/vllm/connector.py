@@ -71,7 +71,7 @@ class Spaces:
         self._reader.shutdown(wait=False, cancel_futures=True)
 
 
-class LmcdConnector(KVConnectorBase_V1, SupportsHMA): 
+class LmcdConnector(KVConnectorBase_V1, SupportsHMA):
     """Keeps a vLLM engine's KV in the lmcd daemon of its host.
 
     **Source**: vllm/distributed/kv_transfer/kv_connector/v1/base.py says who calls what, when.

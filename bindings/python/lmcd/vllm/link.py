@@ -37,7 +37,7 @@ class Link:
         self._mapping: Mapping | None = None
         self._incarnation = b""
         self._alive = False
-        self._told: str | None = "nothing yet"
+        self._told_well: bool | None = None
         self._wanted: set[str] = set()
         self._spaces: dict[str, Namespace] = {}
         self._closing = threading.Event()
@@ -101,7 +101,7 @@ class Link:
                 self._tell(None)
             except LmcdError as error:
                 self._alive = False
-                self._tell(f"{type(error).__name__}: {error}")
+                self._tell(error)
             self._looked.set()
             self._wake.wait(self._options.heartbeat_interval_ms / 1000)
             self._wake.clear()
@@ -125,14 +125,18 @@ class Link:
                 self._named.notify_all()
         self._alive = True
 
-    def _tell(self, trouble: str | None) -> None:
-        """Log a change, once."""
-        if trouble == self._told:
+    def _tell(self, trouble: LmcdError | None) -> None:
+        """Log a change, once: while it lasts the same trouble has many texts."""
+        if (trouble is None) == self._told_well:
             return
-        self._told = trouble
+        self._told_well = trouble is None
         if trouble is None:
             assert self._session is not None
             info = self._session.info()
             logger.info("lmcd: connected to daemon %s, pid %d", info.instance_id, info.daemon_pid)
         else:
-            logger.warning("lmcd: no cache for now, the engine goes on without: %s", trouble)
+            logger.warning(
+                "lmcd: no cache for now, the engine goes on without: %s: %s",
+                type(trouble).__name__,
+                trouble,
+            )
