@@ -115,6 +115,12 @@ class Engine:
         self._order("lose_leases", count=count)
         self._answer(ANSWER_S)
 
+    def metrics(self) -> dict[str, float]:
+        """Return the connector's counters."""
+        self._order("metrics")
+        counts: dict[str, float] = self._answer(ANSWER_S)
+        return counts
+
     def reset(self) -> bool:
         """Reset the prefix cache and the connector's."""
         self._order("reset")

@@ -34,6 +34,21 @@ def generate(llm: Any, order: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def metrics(llm: Any) -> dict[str, float]:
+    """Return the connector's counters as vLLM exports them, by name and own label."""
+    found = {}
+    for metric in llm.get_metrics():
+        if not metric.name.startswith("vllm:lmcd_"):
+            continue
+        own = [
+            value
+            for label, value in metric.labels.items()
+            if label in ("tier", "reason", "outcome")
+        ]
+        found[":".join([metric.name.removeprefix("vllm:lmcd_"), *own])] = metric.value
+    return found
+
+
 def lose_leases(count: int) -> None:
     """Have the next `count` copies find that their extents have been given to others."""
     scatter = Mapping.scatter
@@ -54,11 +69,12 @@ def main() -> None:
 
     from vllm import LLM
 
-    llm = LLM(skip_tokenizer_init=True, enforce_eager=True, **options)
+    llm = LLM(skip_tokenizer_init=True, enforce_eager=True, disable_log_stats=False, **options)
     verbs = {
         "generate": lambda order: generate(llm, order),
         "lose_leases": lambda order: lose_leases(order["count"]),
-        "reset": lambda order: llm.reset_prefix_cache(reset_connector=True),
+        "metrics": lambda _: metrics(llm),
+        "reset": lambda _: llm.reset_prefix_cache(reset_connector=True),
     }
     print(json.dumps("ready"), file=answers, flush=True)
     for line in sys.stdin:

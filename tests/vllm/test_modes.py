@@ -22,7 +22,7 @@ _TWO_RANKS: dict[str, Any] = {
     "distributed_executor_backend": "mp",
     "environment": {"VLLM_CPU_OMP_THREADS_BIND": "0|1"},
 }
-_CASES = {
+_CASES: dict[str, tuple[str, dict[str, Any]]] = {
     "sliding_windows": ("gemma", {}),
     "chunked_prefill": ("llama", {"max_num_batched_tokens": 384, "max_model_len": 2048}),
     "own_prefix_cache": ("llama", {"enable_prefix_caching": True}),
@@ -48,11 +48,6 @@ def test_tokens_are_those_of_a_plain_engine(
     if not options.get("enable_prefix_caching"):
         assert warm.cached == [768, 1280, 512]
     engine.close()
-    again = engine_of(model, socket=daemon.socket, **{"enable_prefix_caching": False, **options})
-    restarted = again.generate(prompts)
-    assert restarted.tokens == expected
-    assert restarted.cached == [768, 1280, 512]
-    again.close()
 
 
 def test_preempted_requests_end_with_the_right_tokens(
@@ -73,17 +68,16 @@ def test_preempted_requests_end_with_the_right_tokens(
         assert engine.generate(prompts, max_tokens=40).tokens == expected
 
 
-def test_a_latent_model_keeps_one_copy(engine_of: EngineMaker, daemon: Daemon) -> None:
-    """bfloat16 alone, so a full hit rounds differently: compared are runs that both load."""
-    prompts = [prompt(400, 1000), prompt(401, 1300)]
-    engine = engine_of(
-        "latent", socket=daemon.socket, dtype="bfloat16", enable_prefix_caching=False
-    )
-    engine.generate(prompts)
-    warm = engine.generate(prompts)
-    assert warm.cached == [768, 1280]
-    assert engine.generate(prompts).tokens == warm.tokens
-    own = engine_of("latent", dtype="bfloat16", enable_prefix_caching=True)
-    own.generate([tokens[:length] for tokens, length in zip(prompts, warm.cached, strict=True)])
-    assert own.generate(prompts).cached == warm.cached
-    assert own.generate(prompts, max_tokens=1).tokens == [one[:1] for one in warm.tokens]
+def test_a_latent_model_gives_the_tokens_of_a_plain_one(
+    engine_of: EngineMaker, daemon: Daemon, expected_of: Expected
+) -> None:
+    """It runs in bfloat16 alone, which rounds by step: every run has its steps at 768 tokens."""
+    options: dict[str, Any] = {"dtype": "bfloat16", "max_num_batched_tokens": 768}
+    prompts = [prompt(400, 1000), prompt(401, 1020)]
+    expected = expected_of("latent", prompts, **options)
+    engine = engine_of("latent", socket=daemon.socket, enable_prefix_caching=False, **options)
+    for cached in ([0], [768]):
+        for tokens, right in zip(prompts, expected, strict=True):
+            output = engine.generate([tokens])
+            assert output.tokens == [right]
+            assert output.cached == cached

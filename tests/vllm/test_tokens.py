@@ -98,6 +98,21 @@ def test_a_reset_leaves_what_was_stored_behind(engine: Engine) -> None:
     assert engine.generate([tokens]).cached == [512]
 
 
+def test_what_was_read_and_stored_is_in_the_engines_metrics(engine: Engine) -> None:
+    tokens = prompt(70, 600)
+    before = engine.metrics()
+    engine.generate([tokens])
+    engine.generate([tokens])
+    after = engine.metrics()
+    added = {name: count - before.get(name, 0) for name, count in after.items()}
+    block_bytes = 4 * 2 * 128 * 64 * 4  # layers, heads, tokens, K and V, float32
+    assert added["hit_tokens:hot"] == 512
+    assert added["lookup_tokens"] == 1200
+    assert added["load_bytes"] == 4 * block_bytes
+    assert added["save_bytes"] == 4 * block_bytes
+    assert added["save_chunks:reserved"] == 2
+
+
 def test_more_than_the_arena_holds_is_answered_right(engine: Engine, expected_of: Expected) -> None:
     prompts = [prompt(100 + seed, 1100) for seed in range(40)]  # 80 MiB in an arena of 64
     first = engine.generate(prompts, max_tokens=2)

@@ -12,6 +12,7 @@ from lmcd.vllm.fingerprint import adapter_digest, describe
 from lmcd.vllm.geometry import Refused, geometry_of
 from lmcd.vllm.link import Link
 from lmcd.vllm.messages import Facts, Orders, Report
+from lmcd.vllm.metrics import LmcdMetrics, LmcdStats
 from lmcd.vllm.options import Options
 from lmcd.vllm.scheduler import Scheduler
 from lmcd.vllm.versions import KVConnectorBase_V1, KVConnectorRole, SupportsHMA
@@ -128,10 +129,38 @@ class LmcdConnector(KVConnectorBase_V1, SupportsHMA):
             save_decode=self._options.save_decode_cache,
         )
 
+    # A hit comes from the host's memory; there are no tiers yet.
+    _cache_hit_source = versions.HOST_MEMORY
+
     @property
     def requires_kv_delivery(self) -> bool:
         """Say that a save may be dropped: this is a cache."""
         return False
+
+    # -- Observability -----------------------------------------------------------------------
+
+    def get_kv_connector_stats(self) -> LmcdStats | None:
+        """Return what this half has counted since the last call."""
+        half = self._worker or self._scheduler
+        assert half is not None
+        counts = half.statistics.take()
+        return LmcdStats(data=counts) if counts else None
+
+    @classmethod
+    def build_kv_connector_stats(cls, data: dict[str, Any] | None = None) -> LmcdStats:
+        """Make counts again of what was sent."""
+        return LmcdStats(data=data or {})
+
+    @classmethod
+    def build_prom_metrics(
+        cls,
+        vllm_config: VllmConfig,
+        metric_types: dict[Any, Any],
+        labelnames: list[str],
+        per_engine_labelvalues: dict[int, list[object]],
+    ) -> LmcdMetrics:
+        """Make the Prometheus counters."""
+        return LmcdMetrics(vllm_config, metric_types, labelnames, per_engine_labelvalues)
 
     # -- The worker half ---------------------------------------------------------------------
 

@@ -76,6 +76,7 @@ class _Tracked:
     keys: bytearray = field(default_factory=bytearray)  # of its chunks so far
     offer: _Offer | None = None
     saved_chunks: int = 0  # handed to the workers, or there before
+    asked: bool = False
     failed: bool = False  # a load came to nothing: its tokens are computed
 
 
@@ -158,11 +159,13 @@ class Scheduler:
             self._withdraw(tracked)
         if local_tokens % self._geometry.scheduler_tokens or not self._all_mapped():
             return 0
+        if not tracked.asked:
+            tracked.asked = True
+            self.statistics.add("lookup_tokens", request.num_tokens - local_tokens)
         try:
             tracked.offer = self._lease(tracked, local_tokens)
         except LmcdError as error:
             self.statistics.failed("lookup", type(error).__name__)
-        self.statistics.add("lookup_tokens", max(request.num_tokens - local_tokens, 0))
         return tracked.offer.tokens if tracked.offer is not None else 0
 
     def settle(self, request: Request, block_ids: Sequence[list[int]], tokens: int) -> None:
@@ -184,7 +187,7 @@ class Scheduler:
         self._loads[request.request_id] = _Load(offer.lease, used)
         self._new_loads.append(LoadJob(request.request_id, tuple(self._rank_loads(offer, rows))))
         tracked.saved_chunks = max(tracked.saved_chunks, end // self._geometry.chunk_tokens)
-        self.statistics.add("hit_tokens", end - offer.local_tokens)
+        self.statistics.add("hit_tokens:hot", end - offer.local_tokens)
 
     def _lease(self, tracked: _Tracked, local_tokens: int) -> _Offer | None:
         geometry = self._geometry
@@ -446,7 +449,7 @@ class Scheduler:
 
     def _is_full(self) -> bool:
         assert self._pool is not None
-        return self._held_blocks >= self._pool.num_gpu_blocks * _HELD_SHARE
+        return self._held_blocks >= int(self._pool.num_gpu_blocks * _HELD_SHARE)
 
     def _withdraw(self, tracked: _Tracked) -> None:
         if tracked.offer is not None:

@@ -19,6 +19,7 @@ from vllm.distributed.kv_transfer.kv_connector.v1.base import (
     SupportsHMA,
 )
 from vllm.v1.core import kv_cache_utils
+from vllm.v1.metrics.cache_hit_source import CacheHitSource
 
 if TYPE_CHECKING:
     from vllm.config import VllmConfig
@@ -32,6 +33,9 @@ except ImportError:
     KVConnectorTransferResults = None  # type: ignore[assignment,misc]
 
 SUPPORTED = ("0.32",)
+
+HOST_MEMORY = CacheHitSource.HOST
+"""Where a hit comes from, in the engine's own statistics."""
 
 
 def refusal() -> str | None:
@@ -89,13 +93,13 @@ def instruction_set(config: VllmConfig, spec: Any) -> str:
         return "none"
     from vllm.v1.attention.backends.cpu_attn import _get_attn_isa
 
+    dtype: Any = config.model_config.dtype
     cache_dtype = config.cache_config.cache_dtype
-    return str(
-        _get_attn_isa(config.model_config.dtype, spec.block_size, spec.head_size, cache_dtype)
-    )
+    return str(_get_attn_isa(dtype, spec.block_size, spec.head_size, cache_dtype))
 
 
 __all__ = [
+    "HOST_MEMORY",
     "KVConnectorBase_V1",
     "KVConnectorHandshakeMetadata",
     "KVConnectorMetadata",
