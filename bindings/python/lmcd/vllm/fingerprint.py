@@ -13,7 +13,6 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import vllm
-
 from lmcd.vllm import versions
 
 if TYPE_CHECKING:

@@ -60,6 +60,11 @@ class Geometry:
         window = self.groups[group].window_tokens
         return -(-window // self.chunk_tokens) if window else 0
 
+    @property
+    def has_windows(self) -> bool:
+        """Whether some group needs the end of a prefix alone."""
+        return any(group.window_tokens for group in self.groups)
+
     def namespace_groups(self) -> list[Group]:
         """Return the groups as the daemon knows them."""
         counts = [self.window_chunks(group) for group in range(len(self.groups))]
@@ -88,6 +93,8 @@ def geometry_of(config: VllmConfig, cache: KVCacheConfig, chunk_tokens: int) -> 
 
 
 def _check_engine(config: VllmConfig) -> None:
+    if not versions.on_cpu():
+        raise Refused("lmcd serves vLLM on the CPU; KV on other devices is not served yet")
     parallel = config.parallel_config
     if parallel.pipeline_parallel_size > 1:
         raise Refused("lmcd does not serve pipeline parallel engines yet")

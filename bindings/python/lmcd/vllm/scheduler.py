@@ -14,24 +14,14 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from lmcd.errors import LmcdError
-from lmcd.grants import Outcome
-from lmcd.keys import KEY_BYTES, Keys
-from lmcd.lease import ReadLease
+from lmcd.keys import Keys
 from lmcd.vllm import versions
 from lmcd.vllm.geometry import Geometry
 from lmcd.vllm.link import Link
-from lmcd.vllm.messages import (
-    NO_BLOCK,
-    GroupLoad,
-    GroupSave,
-    LoadJob,
-    Orders,
-    Report,
-    SaveJob,
-)
+from lmcd.vllm.messages import LoadJob, Orders, Report, SaveJob
+from lmcd.vllm.offers import Offer, load_job, make_offer
+from lmcd.vllm.saves import group_saves, missing_runs
 from lmcd.vllm.statistics import Statistics
 
 if TYPE_CHECKING:
@@ -40,30 +30,12 @@ if TYPE_CHECKING:
     from vllm.v1.core.sched.output import SchedulerOutput
     from vllm.v1.request import Request
 
-    from lmcd.namespace import Namespace
+    from lmcd.lease import ReadLease
 
 logger = logging.getLogger("vllm.lmcd")
 
 # Of the engine's blocks, how many saves may hold at once: the rest stays for requests.
 _HELD_SHARE = 0.5
-
-
-@dataclass(frozen=True)
-class _Item:
-    """One chunk of one group."""
-
-    chunk: int
-    group: int
-
-
-@dataclass(frozen=True)
-class _Offer:
-    """A leased answer to vLLM's question, until it says what it makes of it."""
-
-    local_tokens: int
-    tokens: int  # that can be loaded behind them
-    items: tuple[_Item, ...]
-    lease: ReadLease  # of items x ranks, rank by rank
 
 
 @dataclass
@@ -73,8 +45,8 @@ class _Tracked:
     request: Request
     space: str
     tenant: str
-    keys: bytearray = field(default_factory=bytearray)  # of its chunks so far
-    offer: _Offer | None = None
+    keys: Keys = field(default_factory=Keys)  # of its chunks so far
+    offer: Offer | None = None
     saved_chunks: int = 0  # handed to the workers, or there before
     asked: bool = False
     failed: bool = False  # a load came to nothing: its tokens are computed
@@ -154,7 +126,7 @@ class Scheduler:
             return 0
         offer = tracked.offer
         if offer is not None:
-            if offer.local_tokens == local_tokens and all(offer.lease.valid()):
+            if offer.local_tokens == local_tokens and offer.stands:
                 return offer.tokens
             self._withdraw(tracked)
         if local_tokens % self._geometry.scheduler_tokens or not self._all_mapped():
@@ -162,10 +134,14 @@ class Scheduler:
         if not tracked.asked:
             tracked.asked = True
             self.statistics.add("lookup_tokens", request.num_tokens - local_tokens)
-        try:
-            tracked.offer = self._lease(tracked, local_tokens)
-        except LmcdError as error:
-            self.statistics.failed("lookup", type(error).__name__)
+        space = self._link.space(tracked.space)
+        if space is not None:
+            try:
+                tracked.offer = make_offer(
+                    self._geometry, space, self._keys(tracked), request.num_tokens, local_tokens
+                )
+            except LmcdError as error:
+                self.statistics.failed("lookup", type(error).__name__)
         return tracked.offer.tokens if tracked.offer is not None else 0
 
     def settle(self, request: Request, block_ids: Sequence[list[int]], tokens: int) -> None:
@@ -178,97 +154,13 @@ class Scheduler:
             self._withdraw(tracked)
             return
         tracked.offer = None
-        end = offer.local_tokens + min(tokens, offer.tokens)
-        rows = [
-            self._row(item, block_ids[item.group], offer.local_tokens, end) for item in offer.items
-        ]
-        used = sorted({block for row in rows for block in row if block != NO_BLOCK})
+        job, used = load_job(self._geometry, request.request_id, offer, block_ids, tokens)
         self._hold(used)
         self._loads[request.request_id] = _Load(offer.lease, used)
-        self._new_loads.append(LoadJob(request.request_id, tuple(self._rank_loads(offer, rows))))
+        self._new_loads.append(job)
+        end = offer.local_tokens + min(tokens, offer.tokens)
         tracked.saved_chunks = max(tracked.saved_chunks, end // self._geometry.chunk_tokens)
         self.statistics.add("hit_tokens:hot", end - offer.local_tokens)
-
-    def _lease(self, tracked: _Tracked, local_tokens: int) -> _Offer | None:
-        geometry = self._geometry
-        space = self._link.space(tracked.space)
-        if space is None:
-            return None
-        request = tracked.request
-        chunk_count = self._key_count(tracked)
-        if chunk_count == 0:
-            return None
-        keys = Keys(bytes(tracked.keys[: chunk_count * KEY_BYTES]))
-        chunk_count = space.lookup(keys).usable_prefix()
-        # The last token is always computed: vLLM samples from it.
-        limit = (request.num_tokens - 1) // geometry.scheduler_tokens * geometry.scheduler_tokens
-        end = min(chunk_count * geometry.chunk_tokens, limit)
-        if end < chunk_count * geometry.chunk_tokens and self._has_windows():
-            # What a window needs is only known to be there at the end of a chunk.
-            keys = keys[: limit // geometry.chunk_tokens]
-            chunk_count = space.lookup(keys).usable_prefix() if keys else 0
-            end = chunk_count * geometry.chunk_tokens
-        if end <= local_tokens:
-            return None
-        items = self._items(local_tokens // geometry.chunk_tokens, chunk_count)
-        lease = self._acquire(space, keys, items)
-        if lease is None:
-            return None
-        return _Offer(local_tokens, end - local_tokens, items, lease)
-
-    def _has_windows(self) -> bool:
-        return any(group.window_tokens for group in self._geometry.groups)
-
-    def _items(self, first: int, count: int) -> tuple[_Item, ...]:
-        """List the chunks before `count` that each group needs, of those from `first` on."""
-        items = []
-        for group in range(len(self._geometry.groups)):
-            window = self._geometry.window_chunks(group)
-            begin = max(first, count - window) if window else first
-            items += [_Item(chunk, group) for chunk in range(begin, count)]
-        return tuple(items)
-
-    def _acquire(self, space: Namespace, keys: Keys, items: Sequence[_Item]) -> ReadLease | None:
-        """Lease items for every rank; None unless all can be had."""
-        ranks = range(self._geometry.rank_count)
-        lease = space.acquire(
-            Keys.join([keys[item.chunk] for item in items] * len(ranks)),
-            parts=[(rank, item.group) for rank in ranks for item in items],
-            posted=True,
-        )
-        if len(lease.grants.places(Outcome.LEASED)) == len(lease):
-            return lease
-        lease.release()
-        return None
-
-    def _row(self, item: _Item, block_ids: list[int], begin: int, end: int) -> list[int]:
-        """Return a chunk's blocks; NO_BLOCK for those outside of the load and of the window."""
-        size = self._geometry.groups[item.group].block_tokens
-        count = self._geometry.blocks_per_chunk(item.group)
-        row = []
-        for at in range(item.chunk * count, (item.chunk + 1) * count):
-            wanted = begin <= at * size < end and at < len(block_ids) and block_ids[at] != 0
-            row.append(block_ids[at] if wanted else NO_BLOCK)
-        return row
-
-    def _rank_loads(
-        self, offer: _Offer, rows: Sequence[list[int]]
-    ) -> Iterable[tuple[GroupLoad, ...]]:
-        for rank in range(self._geometry.rank_count):
-            groups = []
-            for group in range(len(self._geometry.groups)):
-                places = [
-                    at
-                    for at, item in enumerate(offer.items)
-                    if item.group == group and any(block != NO_BLOCK for block in rows[at])
-                ]
-                if not places:
-                    continue
-                base = rank * len(offer.items)
-                grants = offer.lease.grants.select([base + at for at in places])
-                table = np.array([rows[at] for at in places], dtype=np.uint32)
-                groups.append(GroupLoad(group, bytes(grants), table.tobytes(), table.shape[1]))
-            yield tuple(groups)
 
     # -- What is to be saved -----------------------------------------------------------------
 
@@ -292,20 +184,21 @@ class Scheduler:
         request = tracked.request
         last = request.num_tokens if self._save_decode else request.num_prompt_tokens
         tokens = min(request.num_computed_tokens + scheduled, last)
-        end = tokens // self._geometry.chunk_tokens
-        if end <= tracked.saved_chunks:
+        begin, end = tracked.saved_chunks, tokens // self._geometry.chunk_tokens
+        if end <= begin:
             return []
-        end = min(end, self._key_count(tracked))
+        keys = self._keys(tracked)
+        end = min(end, len(keys))
         space = self._link.space(tracked.space)
-        if end <= tracked.saved_chunks or space is None or self._is_full():
+        if end <= begin or space is None or self._is_full():
             return []
-        begin, tracked.saved_chunks = tracked.saved_chunks, end
-        missing = self._missing(space, tracked, begin, end)
-        if not missing:
+        tracked.saved_chunks = end
+        runs = missing_runs(self._geometry, space, keys, range(begin, end))
+        if not runs:
             return []
         assert self._manager is not None
         block_ids = versions.request_block_ids(self._manager, request.request_id)
-        groups, used = self._group_saves(tracked, missing, block_ids)
+        groups, used = group_saves(self._geometry, keys, runs, block_ids)
         if not groups:
             return []
         self._last_save += 1
@@ -313,54 +206,6 @@ class Scheduler:
         self._held_blocks += len(used)
         self._saves[self._last_save] = _Save(used, self._geometry.worker_count)
         return [SaveJob(self._last_save, tracked.space, tracked.tenant, tuple(groups))]
-
-    def _missing(
-        self, space: Namespace, tracked: _Tracked, begin: int, end: int
-    ) -> list[tuple[int, int]]:
-        """Return the runs of chunks, from first to behind the last, that are not there."""
-        keys = Keys(bytes(tracked.keys[begin * KEY_BYTES : end * KEY_BYTES]))
-        everything = (1 << len(self._geometry.groups)) - 1
-        runs: list[tuple[int, int]] = []
-        for at, one in enumerate(space.lookup(keys), begin):
-            if (one.hot | one.pending) & everything == everything:
-                continue
-            if runs and runs[-1][1] == at:
-                runs[-1] = (runs[-1][0], at + 1)
-            else:
-                runs.append((at, at + 1))
-        return runs
-
-    def _group_saves(
-        self,
-        tracked: _Tracked,
-        runs: Sequence[tuple[int, int]],
-        block_ids: Sequence[list[int]],
-    ) -> tuple[list[GroupSave], list[int]]:
-        """Return the saves of these runs, and the blocks that they read."""
-        saves: list[GroupSave] = []
-        used: list[int] = []
-        for group in range(len(self._geometry.groups)):
-            count = self._geometry.blocks_per_chunk(group)
-            for begin, end in runs:
-                # A block that has left its window is gone, and with it its chunk.
-                while begin < end and 0 in block_ids[group][begin * count : (begin + 1) * count]:
-                    begin += 1
-                row = block_ids[group][begin * count : end * count]
-                if begin == end or len(row) < (end - begin) * count or 0 in row:
-                    continue
-                used += row
-                at = begin * KEY_BYTES
-                saves.append(
-                    GroupSave(
-                        group=group,
-                        keys=bytes(tracked.keys[at : end * KEY_BYTES]),
-                        parent=bytes(tracked.keys[at - KEY_BYTES : at]) if begin else None,
-                        depth=begin,
-                        rows=np.array(row, dtype=np.uint32).tobytes(),
-                        blocks_per_item=count,
-                    )
-                )
-        return saves, used
 
     # -- What has been done ------------------------------------------------------------------
 
@@ -426,19 +271,19 @@ class Scheduler:
             self._tracked[request.request_id] = tracked
         return tracked
 
-    def _key_count(self, tracked: _Tracked) -> int:
-        """Return how many chunks of a request have keys: those whose tokens are all known.
+    def _keys(self, tracked: _Tracked) -> Keys:
+        """Return the keys of a request's chunks whose tokens are all known.
 
         A chunk's key is the hash of its last block, which has in it all before it, the salt,
         the adapter's name and what is multimodal; the namespace says the rest.
         """
         step = self._geometry.chunk_hashes
         hashes = tracked.request.block_hashes
-        known = len(tracked.keys) // KEY_BYTES
-        count = len(hashes) // step
+        known, count = len(tracked.keys), len(hashes) // step
         if count > known:
-            tracked.keys += b"".join(hashes[(known + 1) * step - 1 : count * step : step])
-        return count
+            more = b"".join(hashes[(known + 1) * step - 1 : count * step : step])
+            tracked.keys += Keys(more)
+        return tracked.keys
 
     def _all_mapped(self) -> bool:
         """Whether every worker maps the arena that a lease would speak of."""

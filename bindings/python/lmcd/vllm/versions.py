@@ -84,13 +84,16 @@ def is_held_alone(pool: BlockPool, block: int) -> bool:
     return bool(pool.blocks[block].ref_cnt == 1)
 
 
-def instruction_set(config: VllmConfig, spec: Any) -> str:
-    """Name the instruction set that a group's pages are laid out by; "none" off the CPU.
+def on_cpu() -> bool:
+    """Tell whether the engine's KV is in this host's memory."""
+    return str(vllm.platforms.current_platform.device_type) == "cpu"
 
-    The CPU backend's same K and V give other bytes for another one, at the same shape.
+
+def instruction_set(config: VllmConfig, spec: Any) -> str:
+    """Name the instruction set that the CPU backend lays a group's pages out by.
+
+    The same K and V give other bytes for another one, at the same shape.
     """
-    if vllm.platforms.current_platform.device_type != "cpu":
-        return "none"
     from vllm.v1.attention.backends.cpu_attn import _get_attn_isa
 
     dtype: Any = config.model_config.dtype
@@ -113,6 +116,7 @@ __all__ = [
     "instruction_set",
     "is_held_alone",
     "let_go",
+    "on_cpu",
     "refusal",
     "request_block_ids",
 ]
