@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Callable
 from typing import Any
 
 from lmcd.grants import Grants
@@ -70,7 +71,7 @@ def main() -> None:
     from vllm import LLM
 
     llm = LLM(skip_tokenizer_init=True, enforce_eager=True, disable_log_stats=False, **options)
-    verbs = {
+    verbs: dict[str, Callable[[dict[str, Any]], Any]] = {
         "generate": lambda order: generate(llm, order),
         "lose_leases": lambda order: lose_leases(order["count"]),
         "metrics": lambda _: metrics(llm),

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 VOCABULARY = 512
-_COMMON = {
+_SMALL = {
     "vocab_size": VOCABULARY,
     "hidden_size": 128,
     "intermediate_size": 256,
@@ -24,7 +24,7 @@ def llama(folder: pathlib.Path, seed: int = 0) -> None:
     """Grouped-query attention, one group of layers."""
     from transformers import LlamaConfig, LlamaForCausalLM
 
-    _save(LlamaForCausalLM, LlamaConfig(**_COMMON), folder, seed, "float32")
+    _save(LlamaForCausalLM, LlamaConfig(**_SMALL), folder, seed, "float32")
 
 
 def gemma(folder: pathlib.Path, seed: int = 0) -> None:
@@ -32,7 +32,7 @@ def gemma(folder: pathlib.Path, seed: int = 0) -> None:
     from transformers import Gemma3ForCausalLM, Gemma3TextConfig
 
     config = Gemma3TextConfig(
-        **_COMMON,
+        **_SMALL,
         sliding_window=192,
         layer_types=["sliding_attention"] * 3 + ["full_attention"],
     )
@@ -44,7 +44,7 @@ def mixture(folder: pathlib.Path, seed: int = 0) -> None:
     from transformers import Qwen3MoeConfig, Qwen3MoeForCausalLM
 
     config = Qwen3MoeConfig(
-        **_COMMON, num_experts=4, num_experts_per_tok=2, moe_intermediate_size=64
+        **_SMALL, num_experts=4, num_experts_per_tok=2, moe_intermediate_size=64
     )
     _save(Qwen3MoeForCausalLM, config, folder, seed, "float32")
 
@@ -54,7 +54,7 @@ def latent(folder: pathlib.Path, seed: int = 0) -> None:
     from transformers import DeepseekV2Config, DeepseekV2ForCausalLM
 
     config = DeepseekV2Config(
-        **{**_COMMON, "num_key_value_heads": 4, "head_dim": 64},
+        **{**_SMALL, "num_key_value_heads": 4, "head_dim": 64},
         kv_lora_rank=512,
         q_lora_rank=None,
         qk_nope_head_dim=64,

@@ -12,6 +12,7 @@ import pathlib
 import shutil
 import signal
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
 
@@ -103,10 +104,12 @@ def test_a_daemon_killed_under_load_and_store_costs_time_alone(
     fresh = [prompt(210 + at, 900) for at in range(4)]
     right = expected_of("llama", fresh)
     for delay_s in (0.0, 0.05, 0.2):
-        engine.begin(_PROMPTS + fresh)
-        time.sleep(delay_s)  # from outside, at whatever point this is
-        late_daemon.kill()
-        assert engine.end().tokens == expected + right
+        # From outside, at whatever point this is.
+        killer = threading.Timer(delay_s, late_daemon.kill)
+        killer.start()
+        output = engine.generate(_PROMPTS + fresh)
+        killer.join()
+        assert output.tokens == expected + right
         late_daemon.start("--cold")
     warm(engine, expected)
 

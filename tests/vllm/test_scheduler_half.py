@@ -83,10 +83,8 @@ class Half:
             saves=True,
             save_decode=False,
         )
-        manager: Any = SimpleNamespace(
-            block_pool=self.pool, get_block_ids=lambda request_id: self.block_ids[request_id]
-        )
-        self.half.bind(manager)
+        pool: Any = self.pool
+        self.half.bind(pool, lambda request_id: self.block_ids[request_id])
         deadline = time.monotonic() + READY_S
         while (space := self.link.space(name, 100)) is None:
             assert time.monotonic() < deadline

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import secrets
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from lmcd.vllm import versions
@@ -21,7 +22,8 @@ from lmcd.vllm.worker import Worker
 if TYPE_CHECKING:
     from vllm.config import VllmConfig
     from vllm.forward_context import ForwardContext
-    from vllm.v1.core.kv_cache_manager import KVCacheBlocks, KVCacheManager
+    from vllm.v1.core.block_pool import BlockPool
+    from vllm.v1.core.kv_cache_manager import KVCacheBlocks
     from vllm.v1.core.sched.output import SchedulerOutput
     from vllm.v1.kv_cache_interface import KVCacheConfig
     from vllm.v1.outputs import KVConnectorOutput
@@ -221,10 +223,9 @@ class LmcdConnector(KVConnectorBase_V1, SupportsHMA):
         half.know_workers({rank: facts.incarnation for rank, facts in metadata.items()})
         logger.info("lmcd: fingerprint\n%s", description)
 
-    def bind_kv_cache_manager(self, kv_cache_manager: KVCacheManager) -> None:
+    def bind_gpu_block_pool(self, gpu_block_pool: BlockPool) -> None:
         """Take note of who gives out the engine's blocks."""
-        super().bind_kv_cache_manager(kv_cache_manager)
-        self._half().bind(kv_cache_manager)
+        self._half().bind(gpu_block_pool, partial(versions.request_block_ids, self))
 
     def get_num_new_matched_tokens(
         self, request: Request, num_computed_tokens: int

@@ -55,7 +55,7 @@ def describe(
         "chunk_tokens": geometry.chunk_tokens,
         "tp": parallel.tensor_parallel_size,
         "pages": _short(" | ".join(distinct)),
-        "hash": f"{algorithm} seed {_short(versions.hash_seed())}{_pickle_of(algorithm)}",
+        "hash": f"{algorithm} seed {_short(versions.hash_seed(algorithm))}{_pickle_of(algorithm)}",
     }
     return "\n".join(f"{name}={value}" for name, value in lines.items())
 

@@ -43,7 +43,7 @@ class LmcdStats(KVConnectorStats):
 
     def reset(self) -> None:
         """Begin a new interval."""
-        self.data = {}
+        self.data: dict[str, Any] = {}
 
     def aggregate(self, other: KVConnectorStats) -> KVConnectorStats:
         """Add another's counts."""

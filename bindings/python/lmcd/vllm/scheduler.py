@@ -26,13 +26,14 @@ from lmcd.vllm.statistics import Statistics
 
 if TYPE_CHECKING:
     from vllm.v1.core.block_pool import BlockPool
-    from vllm.v1.core.kv_cache_manager import KVCacheManager
     from vllm.v1.core.sched.output import SchedulerOutput
     from vllm.v1.request import Request
 
     from lmcd.lease import ReadLease
 
 logger = logging.getLogger("vllm.lmcd")
+
+BlockIdsOf = Callable[[str], Sequence[list[int]]]
 
 # Of the engine's blocks, how many saves may hold at once: the rest stays for requests.
 _HELD_SHARE = 0.5
@@ -91,7 +92,7 @@ class Scheduler:
         self._may_load = loads
         self._may_save = saves
         self._save_decode = save_decode
-        self._manager: KVCacheManager | None = None
+        self._block_ids_of: BlockIdsOf | None = None
         self._pool: BlockPool | None = None
         self._tracked: dict[str, _Tracked] = {}
         self._new_loads: list[LoadJob] = []
@@ -110,10 +111,10 @@ class Scheduler:
         """Have the daemon know a namespace before the first request asks for it."""
         self._link.space(description)
 
-    def bind(self, manager: KVCacheManager) -> None:
-        """Take note of who gives out the engine's blocks."""
-        self._manager = manager
-        self._pool = manager.block_pool
+    def bind(self, pool: BlockPool, block_ids_of: BlockIdsOf) -> None:
+        """Take note of who gives out the engine's blocks, and who knows which a request has."""
+        self._pool = pool
+        self._block_ids_of = block_ids_of
 
     # -- What can be loaded ------------------------------------------------------------------
 
@@ -196,8 +197,8 @@ class Scheduler:
         runs = missing_runs(self._geometry, space, keys, range(begin, end))
         if not runs:
             return []
-        assert self._manager is not None
-        block_ids = versions.request_block_ids(self._manager, request.request_id)
+        assert self._block_ids_of is not None
+        block_ids = self._block_ids_of(request.request_id)
         groups, used = group_saves(self._geometry, keys, runs, block_ids)
         if not groups:
             return []

@@ -6,7 +6,7 @@ named in `SUPPORTED`.
 
 from __future__ import annotations
 
-import os
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import vllm.platforms
@@ -18,13 +18,13 @@ from vllm.distributed.kv_transfer.kv_connector.v1.base import (
     KVConnectorWorkerMetadata,
     SupportsHMA,
 )
+from vllm.utils.hashing import get_hash_fn_by_name
 from vllm.v1.core import kv_cache_utils
 from vllm.v1.metrics.cache_hit_source import CacheHitSource
 
 if TYPE_CHECKING:
     from vllm.config import VllmConfig
     from vllm.v1.core.block_pool import BlockPool
-    from vllm.v1.core.kv_cache_manager import KVCacheManager
     from vllm.v1.kv_cache_interface import KVCacheConfig
 
 try:
@@ -53,19 +53,18 @@ def block_sizes(config: VllmConfig, cache: KVCacheConfig) -> tuple[int, int]:
     return int(scheduler_tokens), int(hash_tokens)
 
 
-def hash_seed() -> str:
+def hash_seed(algorithm: str) -> str:
     """Return what the first block's hash of every request starts from.
 
     Without PYTHONHASHSEED vLLM 0.32 takes a fixed one for the cryptographic algorithms, so
     that hashes are the same in every process.
     """
-    seed = os.environ.get("PYTHONHASHSEED")
-    return str(kv_cache_utils.DEFAULT_NONE_HASH_SEED) if seed is None else seed
+    return str(kv_cache_utils.resolve_none_hash_seed(get_hash_fn_by_name(algorithm)))
 
 
-def request_block_ids(manager: KVCacheManager, request_id: str) -> tuple[list[int], ...]:
+def request_block_ids(connector: KVConnectorBase_V1, request_id: str) -> Sequence[list[int]]:
     """Return the blocks that a request has now, for each group; 0 is no block."""
-    blocks: tuple[list[int], ...] = manager.get_block_ids(request_id)
+    blocks: Sequence[list[int]] = connector._kv_cache_manager.get_block_ids(request_id)
     return blocks
 
 
