@@ -7,7 +7,7 @@
 #   SETUP=skip       trust that everything is installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test bench check tidy asan tsan fuzz abi slow cuda lint fmt docs clean
+.PHONY: help setup build demo test test-vllm bench check tidy asan tsan fuzz abi slow cuda lint fmt docs clean
 
 FUZZ_SECONDS ?= 60
 VENV := .venv/bin
@@ -20,7 +20,7 @@ define prepare
 endef
 
 help: ## list these targets
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 16
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 16
 
 setup: ## install what is missing
 	$(call prepare,base,base)
@@ -36,6 +36,12 @@ test: ## run the tests
 	$(call prepare,base,base test)
 	@tools/build release
 	@$(VENV)/python tools/run_tests.py release
+
+test-vllm: ## the connector in a real vLLM on the CPU, in an environment of its own
+	$(call prepare,base,base test)
+	@if [ "$(SETUP)" != skip ]; then tools/bootstrap/make_vllm_venv; fi
+	@tools/build release
+	@.venv-vllm/bin/python -m pytest -q tests/vllm
 
 bench: build ## measure; prints a table and writes bench/results.json
 	@$(VENV)/python bench/run.py

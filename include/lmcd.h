@@ -389,7 +389,8 @@ typedef struct lmcd_paged_copy {
 lmcd_code_t lmcd_gather(lmcd_mapping_t *mapping, const lmcd_paged_copy_t *copy, uint32_t *crcs,
                         lmcd_error_t *err);
 /* Copies the extents of LEASED grants into blocks, fences and validates: valid[i] is 1 when item
- * i's bytes are whole. Blocks of an item that is not valid hold garbage. */
+ * i's bytes are whole. Blocks of an item that is not valid hold garbage. A block id of UINT32_MAX
+ * leaves the bytes of that block where they are; the checksum of such an item is not checked. */
 lmcd_code_t lmcd_scatter(lmcd_mapping_t *mapping, const lmcd_paged_copy_t *copy, uint8_t *valid,
                          lmcd_error_t *err);
 /* crc32c (Castagnoli) of `length` bytes, continuing from `crc` (0 to begin). */

@@ -1,4 +1,5 @@
 // lmcd.h: paged KV.
+#include <algorithm>
 #include <vector>
 
 #include "lib/base/crc32c.h"
@@ -54,7 +55,10 @@ Result<std::vector<copy::Item>> make_items(Mapping& mapping, const lmcd_paged_co
     item.length = grant.extent.length;
     item.block_ids = {given.block_ids + std::size_t{i} * given.blocks_per_item,
                       given.blocks_per_item};
-    if (outcome == LMCD_LEASED && given.checksum != 0 && grant.has_crc != 0)
+    // The checksum is one of the whole extent.
+    const bool whole = std::find(item.block_ids.begin(), item.block_ids.end(), copy::kNoBlock) ==
+                       item.block_ids.end();
+    if (outcome == LMCD_LEASED && given.checksum != 0 && grant.has_crc != 0 && whole)
       item.expected_crc = grant.crc32c;
     ranges.push_back({grant.extent.offset, grant.extent.length});
   }

@@ -38,6 +38,12 @@ Cursor::Cursor(const Layout& layout, std::span<const Item> items, std::span<cons
   block_ = offset / plane.block_bytes;
   enter_block();
   offset %= plane.block_bytes;
+  if (item.block_ids[block_] == kNoBlock) {
+    flat_ -= offset;
+    at_ -= offset;
+    pass_over_blocks();
+    return;
+  }
   run_ = static_cast<uint32_t>(offset / plane.run_bytes);
   run_address_ += run_ * plane.run_stride;
 
@@ -66,7 +72,8 @@ void Cursor::enter_plane() { share_bytes_ = share_of(layout_.planes()[plane_].ru
 
 void Cursor::enter_block() {
   const Layout::Plane& plane = layout_.planes()[plane_];
-  run_address_ = plane.address + items_[item_].block_ids[block_] * plane.block_stride;
+  const uint32_t block = items_[item_].block_ids[block_];
+  if (block != kNoBlock) run_address_ = plane.address + block * plane.block_stride;
 }
 
 // Goes to the next run, of the next block, page or item where this one has no more.
@@ -78,16 +85,32 @@ void Cursor::finish_run() {
     return;
   }
   run_ = 0;
+  if (next_block()) pass_over_blocks();
+}
+
+// Returns false when there is none: at_ has reached the total.
+bool Cursor::next_block() {
   if (++block_ == items_[item_].block_ids.size()) {
     block_ = 0;
     if (++plane_ == layout_.planes().size()) {
       plane_ = 0;
-      if (++item_ == items_.size()) return;  // at_ has reached the total
+      if (++item_ == items_.size()) return false;
       flat_ = items_[item_].extent;
     }
     enter_plane();
   }
   enter_block();
+  return true;
+}
+
+// Goes from the beginning of a block on to the first that is to be copied.
+void Cursor::pass_over_blocks() {
+  while (items_[item_].block_ids[block_] == kNoBlock) {
+    const uint64_t bytes = layout_.planes()[plane_].block_bytes;
+    at_ += bytes;
+    flat_ += bytes;
+    if (!next_block()) return;
+  }
 }
 
 }  // namespace lmcd::copy

@@ -15,6 +15,9 @@
 
 namespace lmcd::copy {
 
+// In place of a block's id in a scatter: its bytes stay in the extent.
+inline constexpr uint32_t kNoBlock = UINT32_MAX;
+
 // One part: an extent and the blocks whose bytes it holds.
 struct Item {
   std::byte* extent;  // gather writes it, scatter reads it
@@ -37,8 +40,8 @@ inline constexpr uint32_t kFragmentBytes = 64 * 1024;
 class Cursor {
  public:
   // Begins at the first fragment at or after byte `begin`, ends before the first at or after
-  // `end`. Requires: items are valid for the layout; starts[i] is the number of item i's first
-  // byte, with the total last. Lifetime: all three outlive the cursor.
+  // `end`, passing over what is kNoBlock. Requires: items are valid for the layout; starts[i] is
+  // the number of item i's first byte, with the total last. Lifetime: all three outlive the cursor.
   Cursor(const Layout& layout, std::span<const Item> items, std::span<const uint64_t> starts,
          uint64_t begin, uint64_t end);
 
@@ -49,6 +52,8 @@ class Cursor {
   void enter_plane();
   void enter_block();
   void finish_run();
+  bool next_block();
+  void pass_over_blocks();
 
   const Layout& layout_;
   std::span<const Item> items_;

@@ -17,7 +17,7 @@ namespace {
 // round's first and last lines cost, and two threads end within some tens of microseconds.
 constexpr uint64_t kUnitBytes = 512 * 1024;
 
-Status check_item(const Layout& layout, const Item& item, std::size_t index) {
+Status check_item(const Layout& layout, const Item& item, std::size_t index, Direction direction) {
   std::size_t blocks = item.block_ids.size();
   if (blocks == 0) return fault(LMCD_E_INVALID, "item %zu: names no blocks", index);
   if (item.extent == nullptr) return fault(LMCD_E_INVALID, "item %zu: its extent is null", index);
@@ -31,6 +31,7 @@ Status check_item(const Layout& layout, const Item& item, std::size_t index) {
     return fault(LMCD_E_INVALID, "item %zu: %" PRIu64 " bytes from its address pass 2^64", index,
                  item.length);
   for (std::size_t i = 0; i < blocks; ++i) {
+    if (item.block_ids[i] == kNoBlock && direction == Direction::kScatter) continue;
     if (item.block_ids[i] >= layout.block_count())
       return fault(LMCD_E_INVALID, "item %zu: block_ids[%zu] is %" PRIu32 "; valid: 0 to %" PRIu32,
                    index, i, item.block_ids[i], layout.block_count() - 1);
@@ -39,7 +40,7 @@ Status check_item(const Layout& layout, const Item& item, std::size_t index) {
 }
 
 // Returns the number of each item's first byte, and the total last.
-Result<std::vector<uint64_t>> check(const Transfer& transfer) {
+Result<std::vector<uint64_t>> check(const Transfer& transfer, Direction direction) {
   if (transfer.threads == 0 || transfer.threads > kMaxThreads)
     return fault(LMCD_E_INVALID, "threads is %" PRIu32 "; valid: 1 to %" PRIu32, transfer.threads,
                  kMaxThreads);
@@ -49,7 +50,7 @@ Result<std::vector<uint64_t>> check(const Transfer& transfer) {
   std::vector<uint64_t> starts{0};
   starts.reserve(transfer.items.size() + 1);
   for (std::size_t i = 0; i < transfer.items.size(); ++i) {
-    LMCD_TRY(check_item(transfer.layout, transfer.items[i], i));
+    LMCD_TRY(check_item(transfer.layout, transfer.items[i], i, direction));
     std::optional<uint64_t> end = checked_add(starts.back(), transfer.items[i].length);
     if (!end || *end > UINT64_MAX - kUnitBytes)
       return fault(LMCD_E_INVALID, "items 0 to %zu: their bytes pass 2^64", i);
@@ -60,7 +61,7 @@ Result<std::vector<uint64_t>> check(const Transfer& transfer) {
 
 Status copy(const Transfer& transfer, Crew& crew, Direction direction,
             std::span<std::atomic<uint32_t>> sums) {
-  LMCD_ASSIGN(std::vector<uint64_t> starts, check(transfer));
+  LMCD_ASSIGN(std::vector<uint64_t> starts, check(transfer, direction));
   uint64_t unit_count = (starts.back() + kUnitBytes - 1) / kUnitBytes;
   std::atomic<uint64_t> next_unit{0};
   std::atomic<bool> cut_short{false};

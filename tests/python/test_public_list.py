@@ -4,6 +4,7 @@ but define it.
 
 import ast
 import importlib
+import importlib.util
 import pathlib
 import pkgutil
 import subprocess
@@ -72,5 +73,7 @@ def test_importing_has_no_side_effect() -> None:
 
 def test_every_module_can_be_imported() -> None:
     for module in pkgutil.walk_packages([str(PACKAGE)], "lmcd."):
+        if module.name == "lmcd.vllm" and importlib.util.find_spec("vllm") is None:
+            continue
         if ".demo" not in module.name and not module.name.endswith("_native"):
             importlib.import_module(module.name)

@@ -7,6 +7,7 @@
 #include <span>
 #include <vector>
 
+#include "lib/copy/cursor.h"
 #include "lib/copy/layout.h"
 
 namespace lmcd::copy {
@@ -28,6 +29,10 @@ struct Engine {
     for (const Page& page : pages) {
       uint64_t base = page.base - reinterpret_cast<uint64_t>(memory.data());
       for (uint32_t block : block_ids) {
+        if (block == kNoBlock) {
+          flat += uint64_t{page.run_bytes} * page.run_count;
+          continue;
+        }
         for (uint32_t run = 0; run < page.run_count; ++run, flat += page.run_bytes)
           visit(base + block * page.block_stride + run * page.run_stride, flat, page.run_bytes);
       }
