@@ -94,6 +94,7 @@ TEST_F(Garbage, an_answer_of_the_largest_size_arrives) {
   EXPECT_EQ(lmcd_text_bytes(text), large);
   lmcd_text_close(text);
   EXPECT_EQ(lmcd_ping(session, &error), LMCD_OK) << error.text;
+  daemon.finish();
 }
 
 }  // namespace

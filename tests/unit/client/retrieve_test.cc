@@ -65,6 +65,7 @@ TEST_F(Retrieve, a_namespace_that_nobody_opened_in_the_ledger_has_nothing) {
   ASSERT_EQ(lmcd_lookup(session, neither, &key, 1, &found, &error), LMCD_OK);
   EXPECT_EQ(found.hot | found.cold | found.pending, 0u);
   lmcd_namespace_close(neither);
+  daemon.finish();
 }
 
 TEST_F(Retrieve, the_daemon_can_be_asked_as_well) {
@@ -80,6 +81,7 @@ TEST_F(Retrieve, the_daemon_can_be_asked_as_well) {
   lmcd_presence_t found{};
   ASSERT_EQ(lmcd_lookup_daemon(session, space, &key, 1, &found, &error), LMCD_OK) << error.text;
   EXPECT_EQ(found.cold, 1u);
+  daemon.finish();
 }
 
 TEST_F(Retrieve, an_answer_about_another_number_of_keys_breaks_the_protocol) {
@@ -87,6 +89,7 @@ TEST_F(Retrieve, an_answer_about_another_number_of_keys_breaks_the_protocol) {
   daemon.run([&] { peer.answer<wire::Lookup>(wire::Found{}); });
   lmcd_presence_t found{};
   EXPECT_EQ(lmcd_lookup_daemon(session, space, &key, 1, &found, &error), LMCD_E_PROTOCOL);
+  daemon.finish();
 }
 
 TEST_F(Retrieve, a_voided_ledger_has_nothing_and_sends_the_library_looking) {
@@ -115,6 +118,7 @@ TEST_F(Retrieve, a_voided_ledger_has_nothing_and_sends_the_library_looking) {
     return found.hot != 0;
   });
   EXPECT_EQ(found.record, 9u);
+  daemon.finish();
 }
 
 // -- Read leases ----------------------------------------------------------------------------
@@ -146,6 +150,7 @@ TEST_F(Retrieve, what_is_acquired_is_read_validated_and_released) {
   EXPECT_EQ(peer.expect<wire::Release>().lease, lease);
   EXPECT_EQ(lmcd_release(session, lease, &error), LMCD_E_NOT_FOUND);
   EXPECT_EQ(lmcd_release(session, 0, &error), LMCD_OK);
+  daemon.finish();
 }
 
 TEST_F(Retrieve, a_lease_can_be_posted) {
@@ -167,6 +172,7 @@ TEST_F(Retrieve, nothing_found_posts_nothing) {
   EXPECT_EQ(lease, 0u);
   daemon.run([&] { peer.answer<wire::Ping>(wire::Done{}); });
   EXPECT_EQ(lmcd_ping(session, &error), LMCD_OK);
+  daemon.finish();
 }
 
 TEST_F(Retrieve, a_late_lease_is_released) {
@@ -184,6 +190,7 @@ TEST_F(Retrieve, a_late_lease_is_released) {
     EXPECT_EQ(peer.expect<wire::Release>().lease, promised);
   });
   EXPECT_EQ(lmcd_ping(session, &error), LMCD_OK) << error.text;
+  daemon.finish();
 }
 
 TEST_F(Retrieve, uses_are_reported_with_the_words_seen) {

@@ -50,6 +50,7 @@ TEST_F(Session, says_who_it_is_and_learns_the_facts) {
   EXPECT_STREQ(info.hash_algorithm, "blake3");
   EXPECT_STREQ(info.instance_id, "test");
   EXPECT_GE(lmcd_session_descriptor(session), 0);
+  daemon.finish();
 }
 
 TEST_F(Session, ping_is_answered) {
@@ -57,6 +58,7 @@ TEST_F(Session, ping_is_answered) {
   daemon.run([&] { peer.answer<wire::Ping>(wire::Done{}); });
   EXPECT_EQ(lmcd_ping(session, &error), LMCD_OK) << error.text;
   EXPECT_EQ(error.code, LMCD_OK);
+  daemon.finish();
 }
 
 TEST_F(Session, the_liveness_byte_is_held_and_outlives_sessions) {
@@ -127,11 +129,13 @@ TEST_F(Session, a_refusal_is_passed_on) {
     EXPECT_EQ(try_open(), code);
     EXPECT_STREQ(error.text, "because");
   }
+  daemon.finish();
 }
 
 TEST_F(Session, a_daemon_that_hangs_up_is_no_daemon) {
   daemon.run([&] { daemon.accept().expect<wire::Hello>(); });
   EXPECT_EQ(try_open(), LMCD_E_NO_DAEMON);
+  daemon.finish();
 }
 
 TEST_F(Session, a_daemon_that_says_nothing_is_given_up) { EXPECT_EQ(try_open(30), LMCD_E_TIMEOUT); }
@@ -180,6 +184,7 @@ TEST_F(Session, a_wrong_welcome_is_refused) {
 TEST_F(Session, another_answer_to_hello_is_refused) {
   daemon.run([&] { daemon.accept().answer<wire::Hello>(wire::Done{}); });
   EXPECT_EQ(try_open(), LMCD_E_PROTOCOL);
+  daemon.finish();
 }
 
 TEST_F(Session, options_out_of_range_are_named) {
@@ -228,6 +233,7 @@ TEST_F(Session, a_daemon_that_goes_away_is_told_once_and_found_again) {
     peer.answer<wire::Ping>(wire::Done{});
   });
   EXPECT_EQ(ping_until_connected(), LMCD_OK) << error.text;
+  daemon.finish();
 }
 
 TEST_F(Session, attempts_to_connect_keep_a_distance) {
@@ -243,6 +249,7 @@ TEST_F(Session, attempts_to_connect_keep_a_distance) {
     peer.answer<wire::Ping>(wire::Done{});
   });
   EXPECT_EQ(ping_until_connected(), LMCD_OK) << error.text;
+  daemon.finish();
 }
 
 TEST_F(Session, a_loss_while_waiting_ends_the_wait) {
@@ -252,6 +259,7 @@ TEST_F(Session, a_loss_while_waiting_ends_the_wait) {
     peer.hang_up();
   });
   EXPECT_EQ(lmcd_ping(session, &error), LMCD_E_SESSION_LOST);
+  daemon.finish();
 }
 
 TEST_F(Session, the_reason_that_the_daemon_gives_is_told) {
@@ -346,6 +354,7 @@ TEST_F(Session, a_byte_that_another_process_holds_is_not_taken) {
     EXPECT_TRUE(other.sees_end());
   });
   EXPECT_TRUE(in_child([&] { return try_open() == LMCD_E_IO; }));
+  daemon.finish();
 }
 
 TEST_F(Session, the_end_of_a_session_is_seen_although_a_child_holds_a_copy_of_the_socket) {

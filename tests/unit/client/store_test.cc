@@ -92,6 +92,7 @@ TEST_F(Store, a_reservation_says_what_was_asked_and_gets_what_was_granted) {
   EXPECT_EQ(grants[0].extent.offset, 8192u);
   EXPECT_EQ(grants[0].extent.length, 100u);
   EXPECT_EQ(grants[1].outcome, LMCD_EXISTS);
+  daemon.finish();
 }
 
 TEST_F(Store, nothing_reserved_is_no_lease) {
@@ -111,6 +112,7 @@ TEST_F(Store, a_refused_request_passes_the_daemons_fault_on) {
   const lmcd_reserve_t request = reserve_of(keys);
   EXPECT_EQ(lmcd_reserve(session, &request, &one, &lease, &error), LMCD_E_LIMIT);
   EXPECT_STREQ(error.text, "too many leases");
+  daemon.finish();
 }
 
 TEST_F(Store, commit_and_abort_are_posted_in_order) {
@@ -198,6 +200,7 @@ TEST_F(Store, wrong_arguments_are_named_and_nothing_is_sent) {
   EXPECT_EQ(lmcd_reserve(session, &request, &one, nullptr, &error), LMCD_E_INVALID);
   daemon.run([&] { peer.answer<wire::Ping>(wire::Done{}); });
   EXPECT_EQ(lmcd_ping(session, &error), LMCD_OK);
+  daemon.finish();
 }
 
 // -- Answers that cannot be -----------------------------------------------------------------
@@ -326,6 +329,7 @@ TEST_F(Store, the_descriptor_is_readable_until_the_answer_is_collected) {
   EXPECT_EQ(lmcd_op_wait(op, 0, &error), LMCD_OK) << error.text;
   EXPECT_FALSE(readable(descriptor));
   lmcd_op_close(op);
+  daemon.finish();
 }
 
 TEST_F(Store, the_descriptor_tells_of_a_loss_and_serves_the_next_connection) {
@@ -414,6 +418,7 @@ TEST_F(Store, a_reservation_that_was_never_answered_is_stopped) {
   EXPECT_EQ(lmcd_reserve(session, &request, &one, &lease, &error), LMCD_E_SESSION_LOST);
   EXPECT_EQ(lease, 0u);
   come_back([&] { EXPECT_EQ(peer.expect<wire::Stopped>().leases.size(), 1u); });
+  daemon.finish();
 }
 
 TEST_F(Store, a_namespace_is_opened_again_in_each_connection) {
@@ -428,6 +433,7 @@ TEST_F(Store, a_namespace_is_opened_again_in_each_connection) {
   const lmcd_reserve_t request = reserve_of(keys);
   EXPECT_EQ(lmcd_reserve(session, &request, &one, &lease, &error), LMCD_OK) << error.text;
   EXPECT_EQ(lease >> 48, 2u);
+  daemon.finish();
 }
 
 // -- Threads --------------------------------------------------------------------------------
@@ -466,6 +472,7 @@ TEST_F(Store, threads_that_wait_get_their_own_answers_in_any_order) {
     });
   }
   for (std::thread& thread : threads) thread.join();
+  daemon.finish();
 }
 
 // -- A daemon that does not read ------------------------------------------------------------
@@ -488,6 +495,7 @@ TEST_F(Store, posts_to_a_daemon_that_does_not_read_are_bounded_and_arrive_when_i
     peer.answer<wire::Ping>(wire::Done{});
   });
   EXPECT_EQ(lmcd_ping(session, &error), LMCD_OK) << error.text;
+  daemon.finish();
 }
 
 TEST_F(Store, what_the_socket_did_not_take_is_written_without_another_call) {

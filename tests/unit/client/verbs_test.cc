@@ -33,6 +33,7 @@ TEST_F(Admin, texts_come_whole) {
   ASSERT_EQ(lmcd_config(session, &out, &error), LMCD_OK) << error.text;
   lmcd_text_close(out);
   lmcd_text_close(nullptr);
+  daemon.finish();
 }
 
 TEST_F(Admin, selectors_travel_and_counts_come_back) {
@@ -63,6 +64,7 @@ TEST_F(Admin, selectors_travel_and_counts_come_back) {
   uint64_t count = 0;
   ASSERT_EQ(lmcd_pin(session, &selector, 1, &count, &error), LMCD_OK) << error.text;
   EXPECT_EQ(count, 8u);
+  daemon.finish();
 }
 
 TEST_F(Admin, listings_come_page_by_page) {
@@ -86,6 +88,7 @@ TEST_F(Admin, listings_come_page_by_page) {
   // More than was asked for breaks the protocol and writes past nothing.
   EXPECT_EQ(lmcd_list(session, &selector, listed, 1, &count, &cursor, &error), LMCD_E_PROTOCOL);
   EXPECT_EQ(lmcd_list(session, &selector, listed, 4097, &count, &cursor, &error), LMCD_E_INVALID);
+  daemon.finish();
 }
 
 TEST_F(Admin, quotas_are_set_and_listed) {
@@ -109,6 +112,7 @@ TEST_F(Admin, quotas_are_set_and_listed) {
   EXPECT_STREQ(listed.tenant, "carol");
   std::memset(quota.tenant, 'x', sizeof quota.tenant);
   EXPECT_EQ(lmcd_quota_set(session, &quota, &error), LMCD_E_INVALID);
+  daemon.finish();
 }
 
 TEST_F(Admin, what_the_daemon_cannot_do_yet_is_its_answer) {
@@ -120,6 +124,7 @@ TEST_F(Admin, what_the_daemon_cannot_do_yet_is_its_answer) {
   });
   EXPECT_EQ(lmcd_drain(session, &error), LMCD_E_UNSUPPORTED);
   EXPECT_EQ(lmcd_reload(session, &error), LMCD_E_UNSUPPORTED);
+  daemon.finish();
 }
 
 // -- Events ---------------------------------------------------------------------------------
@@ -160,6 +165,7 @@ TEST_F(Events, come_in_order_and_in_portions) {
   }
   for (uint64_t i = 0; i < 3; ++i) EXPECT_EQ(all[i].sequence, i + 1);
   EXPECT_TRUE(take(1, 0).empty());
+  daemon.finish();
 }
 
 TEST_F(Events, that_find_no_room_are_counted) {
@@ -182,6 +188,7 @@ TEST_F(Events, that_find_no_room_are_counted) {
   }
   EXPECT_GT(missed, 0u);
   EXPECT_EQ(seen + missed, kPushed);
+  daemon.finish();
 }
 
 TEST_F(Events, a_subscription_outlives_the_connection_and_tells_of_the_gap) {
@@ -199,6 +206,7 @@ TEST_F(Events, a_subscription_outlives_the_connection_and_tells_of_the_gap) {
   EXPECT_EQ(ping_until_connected(), LMCD_OK) << error.text;
   EXPECT_EQ(take(1)[0].kind, static_cast<uint32_t>(LMCD_EVENT_MISSED));
   EXPECT_EQ(take(1)[0].sequence, 9u);
+  daemon.finish();
 }
 
 // -- daemon_driven --------------------------------------------------------------------------
