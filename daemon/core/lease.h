@@ -80,6 +80,9 @@ class LeaseBook {
   bool take_expired(uint64_t now_ms, Expiry* out);
   // When the next lease may end; UINT64_MAX if there is none.
   uint64_t next_expiry_ms() const;
+  // Leases that wait for their time, those included that have ended since: never more than twice
+  // the living ones, or 4096 of a kind.
+  std::size_t queued() const { return queues_[0].size() + queues_[1].size(); }
 
  private:
   Lease* lease_of(const Expiry& due);

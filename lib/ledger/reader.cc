@@ -1,6 +1,7 @@
 #include "lib/ledger/reader.h"
 
 #include <algorithm>
+#include <type_traits>
 
 #include "lib/base/bytes.h"
 #include "lib/base/prefetch.h"
@@ -13,9 +14,9 @@ namespace {
 constexpr std::size_t kWave = 32;
 // How far a lookup's prefetches run ahead; a power of two.
 constexpr std::size_t kAhead = 32;
-constexpr uint32_t kGroupsMax = 16;
+constexpr uint32_t kGroupsMax = std::extent_v<decltype(SpaceEntry::groups)>;
 // Records of one object: ranks times groups.
-constexpr uint32_t kPartsMax = 256 * 16;
+constexpr uint32_t kPartsMax = 256 * kGroupsMax;
 
 bool inside(const Shape& shape, uint64_t offset, uint64_t count, uint64_t element_bytes) {
   std::optional<uint64_t> bytes = checked_mul(count, element_bytes);

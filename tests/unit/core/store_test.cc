@@ -297,21 +297,15 @@ TEST_F(Life, a_ledger_of_another_state_directory_is_refused) {
   EXPECT_EQ(attached.status().code(), LMCD_E_INVALID) << "who is alive would be asked of strangers";
 }
 
-TEST_F(Life, a_lease_number_used_again_does_not_end_with_the_one_before) {
-  StoreOptions options;
-  options.read_ttl_ms = 1000;
-  start(4, options);
-  put(1, {key_of(1)});
-  acquire(kOther, 7, {key_of(1)});
-  ASSERT_TRUE(store_->release(kOther, 7).ok());
-  clock_.advance_ms(900);
-  acquire(kOther, 7, {key_of(1)});
-  clock_.advance_ms(200);
-  store_->tick();
-  EXPECT_EQ(store_->use_of(kOther).leases, 1u) << "900 ms are left of it";
-  clock_.advance_ms(900);
-  store_->tick();
-  EXPECT_EQ(store_->use_of(kOther).leases, 0u);
+TEST(LeaseBook, a_number_used_again_leaves_nothing_of_the_leases_before) {
+  LeaseBook book;
+  SessionBook& session = book.open(1, 1);
+  for (uint64_t turn = 0; turn < 50'000; ++turn) {
+    Lease& lease = session.leases[7];
+    book.expire_at(1, 7, lease, 1000 + turn);
+    book.erase(1, 7);
+  }
+  EXPECT_LE(book.queued(), 4096u);
 }
 
 TEST_F(Life, a_forgotten_object_does_not_come_back_with_a_restart) {
