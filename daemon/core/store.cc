@@ -54,6 +54,21 @@ Status Store::make_books() {
   return {};
 }
 
+std::array<std::span<std::byte>, 4> Store::tables() {
+  // Objects fall on the buckets of an index at random: with two for each page of 4 KiB, six pages
+  // of seven have one.
+  constexpr uint32_t kBucketsPerPage = 4096 / sizeof(ledger::Bucket);
+  const ledger::Shape& shape = ledger_.shape();
+  const bool index_full = record_high_ >= shape.bucket_count / kBucketsPerPage * 2;
+  const uint64_t index_bytes = index_full ? shape.bucket_count * sizeof(ledger::Bucket) : 0;
+  const auto used = [](void* table, uint64_t bytes) {
+    return std::span(static_cast<std::byte*>(table), bytes);
+  };
+  return {used(ledger_.buckets(), index_bytes), used(index_memory_.address(), index_bytes),
+          used(&ledger_.record(0), record_high_ * sizeof(ledger::Record)),
+          used(&parts_[0], record_high_ * sizeof(Part))};
+}
+
 // -- Namespaces and sessions ---------------------------------------------------------------
 
 Result<uint32_t> Store::open_space(SessionId session, std::string_view description,

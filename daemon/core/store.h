@@ -15,6 +15,7 @@
 // is an outcome or a refusal, never an assertion.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -198,6 +199,11 @@ class Store {
   uint64_t change_count() const { return change_count_; }
 
   Ledger& ledger() { return ledger_; }
+
+  // Records at and above it were never used.
+  uint32_t record_high() const { return record_high_; }
+  // What is read at random, each from its start as far as nearly all pages of it are in use.
+  std::array<std::span<std::byte>, 4> tables();
   uint64_t high_water_bytes() const { return allocator_->high_water_bytes(); }
 
  private:
@@ -218,6 +224,14 @@ class Store {
     return ledger::hash_key(key, space, ledger_.shape().hash_seed);
   }
   uint64_t hash_of(const Part& part) const { return hash_of(part.space, part.key); }
+  // For ledger::hash_ahead: hashes a key of a list and has its bucket fetched.
+  auto fetch_bucket(uint32_t space, std::span<const lmcd_key_t> keys) const {
+    return [this, space, keys](std::size_t at) {
+      const uint64_t hash = hash_of(space, keys[at]);
+      index_.prefetch(hash);
+      return hash;
+    };
+  }
   PartId find(uint32_t space, const lmcd_key_t& key, uint64_t hash) const;
   PartId find_part(PartId first, lmcd_part_t part) const;
   PartId take_record();

@@ -8,6 +8,7 @@
 #include "daemon/core/store.h"
 #include "lib/base/prefetch.h"
 #include "lib/base/sync_point.h"
+#include "lib/ledger/ahead.h"
 #include "lib/ledger/racy.h"
 
 namespace lmcd::core {
@@ -63,11 +64,14 @@ class Store::Batch {
                             store_.hash_of(request_.space, parent_key_));
     }
     depth_ = request_.depth;
-    for (std::size_t i = 0; i < std::min(kFar, count); ++i) hash_ahead(i);
+    auto hashes = ledger::hash_ahead<kFar>(count, [this](std::size_t i) {
+      const uint64_t hash = store_.hash_of(request_.space, request_.keys[i]);
+      store_.index_.prefetch_to_write(hash);
+      return hash;
+    });
     for (std::size_t i = 0; i < count; ++i) {
-      hash_ = hashes_[i % kFar];
-      if (i + kFar < count) hash_ahead(i + kFar);
-      if (i + kNear < count) fetch_ahead(i + kNear);
+      hash_ = hashes.take(i);
+      if (i + kNear < count) fetch_known(hashes.later(i + kNear));
       step_to(i);
       grants[i] = {};
       grants[i].outcome = end_ != LMCD_NONE ? end_ : reserve(i, grants[i]);
@@ -78,13 +82,8 @@ class Store::Batch {
   }
 
  private:
-  void hash_ahead(std::size_t i) {
-    hashes_[i % kFar] = store_.hash_of(request_.space, request_.keys[i]);
-    store_.index_.prefetch_to_write(hashes_[i % kFar]);
-  }
-
-  void fetch_ahead(std::size_t i) {
-    const PartId known = store_.index_.look(hashes_[i % kFar]).record;
+  void fetch_known(uint64_t hash) const {
+    const PartId known = store_.index_.look(hash).record();
     if (known < store_.record_high_) prefetch_to_write(&store_.parts_[known]);
   }
 
@@ -224,7 +223,6 @@ class Store::Batch {
   Lease lease_;
   std::optional<TenantId> tenant_;
   std::vector<PartId> found_;
-  uint64_t hashes_[kFar] = {};  // of the keys ahead
   uint64_t hash_ = 0;           // of the present key
   PartId object_ = kNoPart;     // that of the present key
   PartId parent_ = kNoPart;     // that of the key before
