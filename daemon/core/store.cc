@@ -70,7 +70,9 @@ Result<uint32_t> Store::open_space(SessionId session, std::string_view descripti
   return number;
 }
 
-void Store::open_session(SessionId session, LivenessSlot slot) { leases_.open(session, slot); }
+void Store::open_session(SessionId session, LivenessSlot slot, ProcessId process) {
+  leases_.open(session, slot, process);
+}
 
 void Store::close_session(SessionId session) {
   SessionBook* book = leases_.find(session);
@@ -93,7 +95,8 @@ void Store::close_session(SessionId session) {
 
 SessionUse Store::use_of(SessionId session) {
   const SessionBook* book = leases_.find(session);
-  return book == nullptr ? SessionUse{} : SessionUse{book->leases.size(), book->held_bytes};
+  if (book == nullptr) return {};
+  return {book->leases.size(), leases_.process_of(book->process).held_bytes};
 }
 
 // -- Parts and objects ---------------------------------------------------------------------

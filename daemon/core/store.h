@@ -42,7 +42,7 @@ namespace lmcd::core {
 struct StoreOptions {
   uint64_t read_ttl_ms = 300'000;
   uint64_t write_ttl_ms = 600'000;
-  uint64_t session_bytes = UINT64_MAX;  // one session may hold being written or quarantined
+  uint64_t session_bytes = UINT64_MAX;  // one process may hold being written or quarantined
   double watermark = 1.0;               // of the arena; 1: no background eviction
   double ratio = 0.2;                   // of the bytes in use, per background eviction
 };
@@ -59,7 +59,7 @@ struct Adopted {
 // What a session holds.
 struct SessionUse {
   uint64_t leases = 0;
-  uint64_t held_bytes = 0;  // being written, or quarantined after it
+  uint64_t held_bytes = 0;  // by its process: being written, or quarantined after it
 };
 
 struct ReserveRequest {
@@ -70,7 +70,7 @@ struct ReserveRequest {
   std::span<const lmcd_key_t> keys;
   std::span<const lmcd_part_t> parts;   // one per key, or one for all
   std::span<const uint64_t> lengths;    // one per key, or one for all
-  SessionId payer = 0;  // whose limit the bytes count against; 0: the session's that reserves
+  SessionId payer = 0;  // whose process's limit counts; 0: the session's that reserves
 };
 
 struct AcquireRequest {
@@ -114,7 +114,11 @@ class Store {
 
   // -- Sessions --------------------------------------------------------------------------
 
-  void open_session(SessionId session, LivenessSlot slot);
+  // `process` is whose limits count; without it, the slot's.
+  void open_session(SessionId session, LivenessSlot slot, ProcessId process);
+  void open_session(SessionId session, LivenessSlot slot) {
+    open_session(session, slot, process_of(0, slot));
+  }
   // Drops its read leases. What it was writing is quarantined.
   void close_session(SessionId session);
   SessionUse use_of(SessionId session);
@@ -125,6 +129,9 @@ class Store {
   }
   bool has_quarantine(LivenessSlot slot) const { return quarantine_.by_slot().contains(slot); }
   std::size_t quarantine_size() const { return quarantine_.size(); }
+  // Says whose process the writer of before a restart is: what the slot has in quarantine counts
+  // against its limit.
+  void charge_quarantine(LivenessSlot slot, ProcessId process);
   // The process that held this liveness slot is gone: what it had in quarantine is free.
   // Returns the number of extents.
   uint64_t writer_dead(LivenessSlot slot);
@@ -240,7 +247,6 @@ class Store {
   // store_write.cc: the end of a write
   enum class Fetch { kPart, kBucket };
   void fetch_to_commit(PartId id, Fetch what) const;
-  void pay_back(SessionId payer, uint64_t bytes);
   void become_hot(PartId id, uint64_t now_ms);
   void quarantine(PartId id, const Writer& writer);
   void end_quarantine(PartId id);

@@ -203,8 +203,7 @@ class Store::Adoption {
     Part& part = store_.parts_[id];
     part.word = make_word(ledger::generation_of(part.word), State::kQuarantined);
     store_.ledger_.set_word(id, part.word);
-    store_.quarantine_.add(
-        id, {record.owner_slot, record.owner_session, record.owner_lease, record.owner_session});
+    store_.quarantine_.add(id, {record.owner_slot, record.owner_session, record.owner_lease});
     store_.metrics_.quarantined_bytes += part.length;
     ++store_.metrics_.quarantined_parts_total;
     ++found_.quarantined;

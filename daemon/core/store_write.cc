@@ -45,8 +45,8 @@ class Store::Batch {
       : store_(store),
         session_(session),
         book_(book),
-        payer_(request.payer != 0 ? request.payer : session),
-        payers_book_(*store.leases_.find(payer_)),
+        payer_(store.leases_.find(request.payer != 0 ? request.payer : session)->process),
+        payers_book_(store.leases_.process_of(payer_)),
         lease_id_(lease),
         request_(request) {}
 
@@ -216,8 +216,8 @@ class Store::Batch {
   Store& store_;
   const SessionId session_;
   SessionBook& book_;
-  const SessionId payer_;
-  SessionBook& payers_book_;
+  const ProcessId payer_;
+  ProcessBook& payers_book_;
   const uint64_t lease_id_;
   const ReserveRequest& request_;
 
@@ -275,7 +275,8 @@ Status Store::commit(SessionId session, uint64_t lease_id, std::span<const uint3
       return fault(LMCD_E_INVALID, "commit: item %u of a batch of %zu", item, lease->items.size());
   }
   const uint64_t now_ms = clock_.now_ms();
-  SessionBook* payer = leases_.find(lease->payer);
+  const ProcessId payer = lease->payer;
+  uint64_t paid_bytes = 0;
   std::size_t lost = 0;
   uint32_t steps = kAncestors;
   PartId below = kNoPart;  // the object committed last, one step further from the root
@@ -295,7 +296,7 @@ Status Store::commit(SessionId session, uint64_t lease_id, std::span<const uint3
       below = part.first;
       if (!crcs.empty()) ledger_.set_checksum(id, crcs[k]);
       become_hot(id, now_ms);
-      if (payer != nullptr) payer->held_bytes -= part.length;
+      paid_bytes += part.length;
     } else {
       settle_unwritten(item);
       ++lost;
@@ -304,6 +305,7 @@ Status Store::commit(SessionId session, uint64_t lease_id, std::span<const uint3
     --lease->open_items;
   }
   if (below != kNoPart) refresh_ancestors(below, kNoPart, &steps);
+  leases_.discharge(payer, paid_bytes);
   if (lease->open_items == 0) {
     leases_.erase(session, lease_id);
     --metrics_.write_leases;
@@ -322,7 +324,7 @@ Status Store::abort(SessionId session, uint64_t lease_id) {
   for (LeaseItem& item : lease->items) {
     if (item.part == kNoPart) continue;
     if (parts_[item.part].word == item.word) {
-      pay_back(lease->payer, parts_[item.part].length);
+      leases_.discharge(lease->payer, parts_[item.part].length);
       ++metrics_.aborted_parts_total;
       detach_unwritten(item.part);
       drop_part(item.part);
@@ -334,6 +336,14 @@ Status Store::abort(SessionId session, uint64_t lease_id) {
   --metrics_.write_leases;
   ++change_count_;
   return {};
+}
+
+void Store::charge_quarantine(LivenessSlot slot, ProcessId process) {
+  for (PartId id : quarantine_.of(slot)) {
+    if (quarantine_.find(id)->payer != 0) continue;
+    quarantine_.set_payer(id, process);
+    leases_.charge(process, parts_[id].length);
+  }
 }
 
 uint64_t Store::writer_dead(LivenessSlot slot) {
@@ -366,11 +376,6 @@ void Store::fetch_to_commit(PartId id, Fetch what) const {
   if (what == Fetch::kBucket) return index_.prefetch_to_write(hash_of(parts_[id]));
   prefetch_to_write(&parts_[id]);
   ledger_.prefetch_to_write(id);
-}
-
-// What was held for a session that is over was forgotten with it.
-void Store::pay_back(SessionId payer, uint64_t bytes) {
-  if (SessionBook* book = leases_.find(payer)) book->held_bytes -= bytes;
 }
 
 // RESERVED becomes HOT: the bytes are readable from the store of the word on.
@@ -437,7 +442,7 @@ void Store::end_quarantine(PartId id) {
   const Writer owner = *quarantine_.find(id);
   quarantine_.remove(id);
   metrics_.quarantined_bytes -= parts_[id].length;
-  pay_back(owner.payer, parts_[id].length);
+  leases_.discharge(owner.payer, parts_[id].length);
   drop_part(id);
 }
 

@@ -73,7 +73,8 @@ Status answer(Question& question, const wire::Hello& hello) {
   session.name = hello.name;
   session.admin = may_administer(desk.terms, session.peer.uid);
   desk.sessions.greet(session);
-  desk.store.open_session(session.id, session.slot);
+  desk.store.open_session(session.id, session.slot,
+                          core::process_of(session.peer.pid, session.slot));
   welcome(question, hello, !entry.holds_file);
   return {};
 }

@@ -299,7 +299,7 @@ TEST_F(Life, a_ledger_of_another_state_directory_is_refused) {
 
 TEST(LeaseBook, a_number_used_again_leaves_nothing_of_the_leases_before) {
   LeaseBook book;
-  SessionBook& session = book.open(1, 1);
+  SessionBook& session = book.open(1, 1, 1);
   for (uint64_t turn = 0; turn < 50'000; ++turn) {
     Lease& lease = session.leases[7];
     book.expire_at(1, 7, lease, 1000 + turn);
@@ -371,6 +371,38 @@ TEST_F(Life, a_session_limit_counts_quarantine_too) {
   EXPECT_EQ(reserve(kSession, 2, {key_of(5)})[0].outcome, LMCD_REFUSED);
   store_->abort(kSession, 1).code();
   EXPECT_EQ(reserve(kSession, 3, {key_of(5)})[0].outcome, LMCD_RESERVED);
+}
+
+TEST_F(Life, a_process_that_connects_again_still_pays_for_its_quarantine) {
+  constexpr ProcessId kProcess = 4711;
+  start(8, {.session_bytes = 2 * kAlign});
+  store_->open_session(21, 5, kProcess);
+  reserve(21, 1, keys_of(1, 2));
+  store_->close_session(21);
+  // Another session, even with another liveness file, and one beside it: the same process.
+  store_->open_session(22, 6, kProcess);
+  store_->open_session(23, 5, kProcess);
+  EXPECT_EQ(reserve(22, 1, {key_of(5)})[0].outcome, LMCD_REFUSED);
+  EXPECT_EQ(store_->use_of(23).held_bytes, 2 * kAlign);
+  EXPECT_EQ(reserve(kSession, 1, {key_of(5)})[0].outcome, LMCD_RESERVED);
+  EXPECT_EQ(store_->writer_dead(5), 2u);
+  EXPECT_EQ(store_->use_of(23).held_bytes, 0u);
+  EXPECT_EQ(reserve(22, 2, {key_of(6)})[0].outcome, LMCD_RESERVED);
+  ASSERT_TRUE(store_->commit(22, 2, {}, {}).ok());
+  EXPECT_EQ(store_->use_of(22).held_bytes, 0u);
+}
+
+TEST_F(Life, a_restart_does_not_forget_whose_quarantine_it_is) {
+  constexpr ProcessId kProcess = 4711;
+  start(8, {.session_bytes = 2 * kAlign});
+  reserve(kSession, 1, keys_of(1, 2));
+  EXPECT_EQ(restart({.session_bytes = 2 * kAlign}).quarantined, 2u);
+  store_->charge_quarantine(1, kProcess);
+  store_->open_session(21, 1, kProcess);
+  EXPECT_EQ(store_->use_of(21).held_bytes, 2 * kAlign);
+  EXPECT_EQ(reserve(21, 1, {key_of(5)})[0].outcome, LMCD_REFUSED);
+  EXPECT_EQ(store_->writer_stopped(kSession, 1, std::vector<uint64_t>{1}), 2u);
+  EXPECT_EQ(store_->use_of(21).held_bytes, 0u);
 }
 
 TEST_F(Life, a_namespace_that_nobody_needs_makes_room_for_the_next) {
