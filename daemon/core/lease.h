@@ -48,6 +48,7 @@ struct SessionBook {
 struct ProcessBook {
   uint64_t held_bytes = 0;  // being written for it, or quarantined after it
   uint32_t sessions = 0;
+  std::unordered_map<uint32_t, uint32_t> spaces;  // open ones: how many of its sessions have each
 };
 
 // Who writes, or wrote, to an extent.

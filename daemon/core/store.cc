@@ -17,8 +17,8 @@ using ledger::state_of;
 
 namespace {
 
-// What one session may keep from being given to others.
-constexpr std::size_t kSpacesPerSession = 512;
+// Namespaces that one process may have open, by all its sessions.
+constexpr std::size_t kSpacesPerProcess = 512;
 
 }  // namespace
 
@@ -61,12 +61,24 @@ Result<uint32_t> Store::open_space(SessionId session, std::string_view descripti
                                    std::span<const lmcd_group_t> groups) {
   SessionBook* book = leases_.find(session);
   if (book == nullptr) return fault(LMCD_E_SESSION_LOST, "namespace: no such session");
-  if (book->spaces.size() == kSpacesPerSession) {
-    return fault(LMCD_E_LIMIT, "namespace: the session has %zu open, and may have no more",
-                 book->spaces.size());
+  LMCD_ASSIGN(const std::optional<uint32_t> known,
+              spaces_.known(fingerprint, rank_count, groups));
+  std::unordered_map<uint32_t, uint32_t>& open = leases_.process_of(book->process).spaces;
+  if (!(known && open.contains(*known)) && open.size() >= kSpacesPerProcess) {
+    return fault(LMCD_E_LIMIT,
+                 "namespace: the process has %zu open, by all its sessions, and may have no more: "
+                 "close sessions whose namespaces are done with",
+                 open.size());
   }
-  LMCD_ASSIGN(uint32_t number, spaces_.open(description, fingerprint, rank_count, groups));
-  if (book->spaces.insert(number).second) spaces_.enter(number);
+  uint32_t number = known.value_or(0);
+  if (!known) {
+    LMCD_ASSIGN(number,
+                spaces_.make(book->process, description, fingerprint, rank_count, groups));
+  }
+  if (book->spaces.insert(number).second) {
+    ++open[number];
+    spaces_.enter(number);
+  }
   return number;
 }
 
@@ -89,7 +101,11 @@ void Store::close_session(SessionId session) {
       quarantine(item.part, {book->slot, session, id, lease.payer});
     }
   }
-  for (uint32_t space : book->spaces) spaces_.leave(space);
+  std::unordered_map<uint32_t, uint32_t>& open = leases_.process_of(book->process).spaces;
+  for (uint32_t space : book->spaces) {
+    spaces_.leave(space);
+    if (--open.at(space) == 0) open.erase(space);
+  }
   leases_.close(session);
 }
 

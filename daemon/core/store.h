@@ -105,7 +105,7 @@ class Store {
   // -- Namespaces ------------------------------------------------------------------------
 
   // The number of the namespace with this description, made if it is new. It stays what it is
-  // while the session lasts or an object of it is there.
+  // while the session lasts or an object of it is there, unless it is given up (spaces.h).
   // Faults: LMCD_E_INVALID (known with other ranks or groups), LMCD_E_LIMIT.
   Result<uint32_t> open_space(SessionId session, std::string_view description,
                               const lmcd_key_t& fingerprint, uint32_t rank_count,
@@ -269,6 +269,12 @@ class Store {
   void forget(PartId object, EventKind kind);
   void release_extents(PartId object);
   void evict_in_background();
+
+  // store_retire.cc: giving up tenants and namespaces
+  void retire_in_background(uint64_t now_ms);
+  void begin_retiring(uint64_t now_ms);
+  void retire_slice();
+
   void count_evictable(PartId object);
   void discount_evictable(PartId object);
   Evictable evictable_of(PartId object) const;
@@ -308,6 +314,10 @@ class Store {
   uint64_t change_count_ = 0;
   bool evicting_ = false;  // background eviction is between watermark and target
   uint64_t evict_until_used_ = 0;
+  bool retiring_ = false;  // some tenants' or namespaces' objects are being forgotten
+  PartId retire_next_ = 0;
+  uint32_t retired_from_ = 0;      // numbers in use when it began
+  uint64_t retire_again_ms_ = 0;   // not before then
   // Of all objects that an eviction may take: what is hopeless is known before anything goes.
   uint64_t evictable_bytes_ = 0;
 };

@@ -40,13 +40,14 @@ const T& nth(std::span<const T> values, std::size_t i) {
 // One reserve in progress: walks the keys in order, the object before each being its parent.
 class Store::Batch {
  public:
-  Batch(Store& store, SessionId session, SessionBook& book, uint64_t lease,
-        const ReserveRequest& request)
+  Batch(Store& store, SessionId session, SessionBook& book, ProcessId payer, TenantId tenant,
+        uint64_t lease, const ReserveRequest& request)
       : store_(store),
         session_(session),
         book_(book),
-        payer_(store.leases_.find(request.payer != 0 ? request.payer : session)->process),
-        payers_book_(store.leases_.process_of(payer_)),
+        payer_(payer),
+        payers_book_(store.leases_.process_of(payer)),
+        tenant_(tenant),
         lease_id_(lease),
         request_(request) {}
 
@@ -56,7 +57,6 @@ class Store::Batch {
     lease_.kind = LeaseKind::kWrite;
     lease_.payer = payer_;
     lease_.items.resize(count);
-    tenant_ = store_.accounts_.intern_for(payer_, request_.tenant);
     if (request_.parent != nullptr) {
       parent_key_ = *request_.parent;
       parent_ = store_.find(request_.space, parent_key_,
@@ -144,9 +144,9 @@ class Store::Batch {
         payers_book_.held_bytes > store_.options_.session_bytes - length) {
       return refuse(LMCD_REFUSED);
     }
-    if (!tenant_ || !store_.may_fit_quota(*tenant_, length)) return refuse(LMCD_REFUSED);
+    if (!store_.may_fit_quota(tenant_, length)) return refuse(LMCD_REFUSED);
     if (!store_.may_fit(length)) return refuse(LMCD_NO_SPACE);
-    if (!store_.make_quota(*tenant_, length)) return refuse(LMCD_REFUSED);
+    if (!store_.make_quota(tenant_, length)) return refuse(LMCD_REFUSED);
     std::optional<ExtentId> extent;
     if (!store_.make_room(length, &extent)) return refuse(LMCD_NO_SPACE);
     const PartId id = store_.take_record();
@@ -188,7 +188,7 @@ class Store::Batch {
     part.depth = depth_;
     part.space = request_.space;
     store_.spaces_.add_part(part.space);
-    part.tenant = *tenant_;
+    part.tenant = tenant_;
     store_.ledger_.publish(id,
                            {part.key, parent_key_, store_.allocator_->offset_of(extent),
                             part.length, part.space, part.tenant, part.depth, part.part,
@@ -205,7 +205,7 @@ class Store::Batch {
     }
     ++store_.parts_[object_].writers;
     store_.hold(object_);
-    store_.accounts_.charge(*tenant_, length, payer_);
+    store_.accounts_.charge(tenant_, length, payer_);
     payers_book_.held_bytes += length;
     ++store_.metrics_.reserved_parts_total;
     store_.metrics_.reserved_bytes_total += length;
@@ -218,11 +218,11 @@ class Store::Batch {
   SessionBook& book_;
   const ProcessId payer_;
   ProcessBook& payers_book_;
+  const TenantId tenant_;
   const uint64_t lease_id_;
   const ReserveRequest& request_;
 
   Lease lease_;
-  std::optional<TenantId> tenant_;
   std::vector<PartId> found_;
   uint64_t hashes_[kFar] = {};  // of the keys ahead
   uint64_t hash_ = 0;           // of the present key
@@ -252,7 +252,15 @@ Status Store::reserve(SessionId session, uint64_t lease, const ReserveRequest& r
                    part.rank, part.group, space->rank_count, space->groups.size());
     }
   }
-  Lease made = Batch(*this, session, *book, lease, request).run(grants);
+  if (space->retiring) {
+    return fault(LMCD_E_LIMIT,
+                 "reserve: namespace %u is given up, since places run short and its process has "
+                 "more than %u: open it again",
+                 request.space, Spaces::kAssured);
+  }
+  const SessionBook& payer = request.payer != 0 ? *leases_.find(request.payer) : *book;
+  LMCD_ASSIGN(TenantId tenant, accounts_.intern_for(payer.process, request.tenant));
+  Lease made = Batch(*this, session, *book, payer.process, tenant, lease, request).run(grants);
   if (made.open_items == 0) return {};
   Lease& kept = book->leases.emplace(lease, std::move(made)).first->second;
   leases_.expire_at(session, lease, kept, clock_.now_ms() + options_.write_ttl_ms);

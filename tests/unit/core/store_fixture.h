@@ -40,6 +40,7 @@ class PlainLru final : public EvictionPolicy {
     std::erase(withheld_, id);
   }
   ObjectId victim() override {
+    if (keeps_all_) return kNoObject;
     auto found =
         std::find_if(order_.begin(), order_.end(), [&](ObjectId id) { return may_go(id); });
     return found == order_.end() ? kNoObject : *found;
@@ -50,6 +51,9 @@ class PlainLru final : public EvictionPolicy {
     return found == order_.end() ? kNoObject : *found;
   }
 
+  // Proposes nothing from now on.
+  void keep_all() { keeps_all_ = true; }
+
  private:
   bool may_go(ObjectId id) const {
     return std::find(withheld_.begin(), withheld_.end(), id) == withheld_.end();
@@ -58,6 +62,7 @@ class PlainLru final : public EvictionPolicy {
   std::map<ObjectId, uint32_t> tenants_;
   std::list<ObjectId> order_;
   std::vector<ObjectId> withheld_;
+  bool keeps_all_ = false;
 };
 
 class RecordedEvents final : public EventSink {
