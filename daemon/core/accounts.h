@@ -74,6 +74,7 @@ class Accounts {
   bool exceeds(TenantId tenant, uint64_t bytes) const;
   // Without a quota a tenant may use what there is, or, with `quota_required`, nothing.
   void require_quota(bool quota_required) { quota_required_ = quota_required; }
+  bool quota_required() const { return quota_required_; }
 
   // Faults: LMCD_E_LIMIT when no number is free.
   Status set_quota(std::string_view salt, uint64_t limit_bytes);

@@ -264,8 +264,11 @@ class Store {
   bool may_fit(uint64_t bytes) const;
   bool may_fit_quota(TenantId tenant, uint64_t bytes) const;
   bool make_room(uint64_t bytes, std::optional<ExtentId>* extent);
+  bool is_scattered(uint64_t wanted) const;
+  void note_scattered(uint64_t wanted);
   bool make_quota(TenantId tenant, uint64_t bytes);
   bool evict_one(ObjectId victim);
+  bool evict_run(ObjectId victim, uint64_t bytes);
   void forget(PartId object, EventKind kind);
   void release_extents(PartId object);
   void evict_in_background();
@@ -314,6 +317,9 @@ class Store {
   uint64_t change_count_ = 0;
   bool evicting_ = false;  // background eviction is between watermark and target
   uint64_t evict_until_used_ = 0;
+  // No run of so many bytes could be made lately.
+  uint64_t scattered_bytes_ = UINT64_MAX;
+  uint64_t scattered_until_ms_ = 0;
   bool retiring_ = false;  // some tenants' or namespaces' objects are being forgotten
   PartId retire_next_ = 0;
   uint32_t retired_from_ = 0;      // numbers in use when it began

@@ -133,6 +133,7 @@ class Store::Adoption {
     store_.allocator_->adopt(occupied, extents.data());
     for (std::size_t i = 0; i < claims_.size(); ++i) {
       store_.parts_[claims_[i].id].extent = extents[i];
+      store_.allocator_->set_owner(extents[i], claims_[i].id);
       store_.parts_[claims_[i].id].length = claims_[i].length;
     }
     return {};

@@ -183,6 +183,7 @@ class Store::Batch {
     part.word = word;
     part.first_child = kNoPart;
     part.extent = extent;
+    store_.allocator_->set_owner(extent, id);
     part.length = static_cast<uint32_t>(length);
     part.part = nth(request_.parts, i);
     part.depth = depth_;

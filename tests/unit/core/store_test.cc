@@ -373,6 +373,43 @@ TEST_F(Life, a_session_limit_counts_quarantine_too) {
   EXPECT_EQ(reserve(kSession, 3, {key_of(5)})[0].outcome, LMCD_RESERVED);
 }
 
+// An arena full of small objects whose ages are in no order of their places.
+class Scattered : public StoreTest {
+ protected:
+  static constexpr uint64_t kObjects = 256;
+
+  void fill(uint64_t step) {
+    start(kObjects, {}, 2 * kObjects);
+    for (uint64_t n = 0; n < kObjects; ++n) put(n + 1, {key_of(n)});
+    for (uint64_t n = 0; n < kObjects; ++n) {
+      acquire(kOther, n + 1, {key_of(n * step % kObjects)});
+      store_->release(kOther, n + 1).code();
+    }
+  }
+  uint32_t reserve_large(uint64_t lease, uint64_t extents) {
+    return reserve(kSession, lease, {key_of(lease)}, {}, extents * kAlign)[0].outcome;
+  }
+};
+
+TEST_F(Scattered, a_large_object_evicts_little_more_than_its_size) {
+  fill(77);
+  EXPECT_EQ(reserve_large(1000, 32), LMCD_RESERVED);
+  EXPECT_LE(store_->metrics().evicted_objects_total, 2 * 32u);
+}
+
+TEST_F(Scattered, a_size_that_finds_no_run_does_not_empty_the_arena) {
+  fill(77);
+  // Every tenth stays: there is no run of 32.
+  for (uint64_t n = 0; n < kObjects; n += 10) acquire(kOther, 5000 + n, {key_of(n)});
+  for (uint64_t lease = 1000; lease < 1010; ++lease)
+    EXPECT_EQ(reserve_large(lease, 32), LMCD_NO_SPACE);
+  EXPECT_LE(store_->metrics().evicted_objects_total, 2 * 32u);
+  EXPECT_EQ(reserve_large(1010, 4), LMCD_RESERVED) << "a smaller one finds room";
+  for (uint64_t n = 0; n < kObjects; n += 10) store_->release(kOther, 5000 + n).code();
+  clock_.advance_ms(1000);
+  EXPECT_EQ(reserve_large(1011, 32), LMCD_RESERVED);
+}
+
 TEST_F(Life, a_process_that_connects_again_still_pays_for_its_quarantine) {
   constexpr ProcessId kProcess = 4711;
   start(8, {.session_bytes = 2 * kAlign});
