@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <cstring>
+#include <string>
 #include <unordered_map>
 
+#include "lib/keys/fingerprint.h"
 #include "lib/wire/limits.h"
 
 namespace lmcd::core {
@@ -106,6 +108,38 @@ std::optional<uint32_t> Spaces::take_place() {
   return std::nullopt;
 }
 
+namespace {
+
+// The shape of an entry's namespace, copied before it is checked: the ledger may change under us.
+Status check_shape(const Spaces::Space& space, uint32_t place) {
+  if (space.rank_count == 0 || space.rank_count > wire::kRanks ||
+      space.rank_count * space.groups.size() > wire::kPartsPerObject) {
+    return fault(LMCD_E_CORRUPT, "ledger: namespace %u has %u ranks and %zu groups", place,
+                 space.rank_count, space.groups.size());
+  }
+  for (const lmcd_group_t& group : space.groups) {
+    const bool window = group.kind == LMCD_GROUP_WINDOW;
+    if (group.kind > LMCD_GROUP_STATE || window != (group.window_chunks != 0)) {
+      return fault(LMCD_E_CORRUPT, "ledger: namespace %u has a group of kind %u with a window of %u",
+                   place, group.kind, group.window_chunks);
+    }
+  }
+  return {};
+}
+
+Status check_fingerprint(const Spaces::Space& space, const ledger::SpaceEntry& entry,
+                         uint32_t place) {
+  const std::string description(
+      entry.description, std::min(entry.description_bytes, ledger::SpaceEntry::kDescriptionBytes));
+  Result<lmcd_key_t> named = keys::fingerprint(description);
+  if (named.ok() && std::memcmp(&named.value(), &space.fingerprint, sizeof space.fingerprint) == 0)
+    return {};
+  return fault(LMCD_E_CORRUPT, "ledger: namespace %u has a fingerprint that is not its description's",
+               place);
+}
+
+}  // namespace
+
 Status Spaces::adopt() {
   for (uint32_t place = 0; place < Ledger::kSpaces; ++place) {
     const ledger::SpaceEntry& entry = ledger_.space(place);
@@ -113,15 +147,17 @@ Status Spaces::adopt() {
     if (used == 0) break;
     Space& space = spaces_.emplace_back();
     if (!ledger::is_set(used)) continue;  // a daemon died while it wrote it
-    if (entry.rank_count == 0 || entry.rank_count > wire::kRanks || entry.group_count == 0 ||
-        entry.group_count > wire::kGroups || used > Ledger::kSpaceUsedMax) {
-      return fault(LMCD_E_CORRUPT, "ledger: namespace %u has %u ranks and %u groups", place,
-                   entry.rank_count, entry.group_count);
+    const uint32_t group_count = entry.group_count;
+    if (group_count == 0 || group_count > wire::kGroups || used > Ledger::kSpaceUsedMax) {
+      return fault(LMCD_E_CORRUPT, "ledger: namespace %u has %u groups and the count %u", place,
+                   group_count, used);
     }
     space.number = ledger::space_number(used, place, Ledger::kSpaces);
     space.rank_count = entry.rank_count;
-    space.groups.assign(entry.groups, entry.groups + entry.group_count);
+    space.groups.assign(entry.groups, entry.groups + group_count);
     std::memcpy(&space.fingerprint, entry.fingerprint, sizeof space.fingerprint);
+    LMCD_TRY(check_shape(space, place));
+    LMCD_TRY(check_fingerprint(space, entry, place));
   }
   return {};
 }

@@ -7,6 +7,7 @@
 
 #include "lib/base/prefetch.h"
 #include "lib/base/sync_point.h"
+#include "lib/keys/fingerprint.h"
 #include "lib/ledger/racy.h"
 
 namespace lmcd::core {
@@ -57,10 +58,10 @@ Status Store::make_books() {
 // -- Namespaces and sessions ---------------------------------------------------------------
 
 Result<uint32_t> Store::open_space(SessionId session, std::string_view description,
-                                   const lmcd_key_t& fingerprint, uint32_t rank_count,
-                                   std::span<const lmcd_group_t> groups) {
+                                   uint32_t rank_count, std::span<const lmcd_group_t> groups) {
   SessionBook* book = leases_.find(session);
   if (book == nullptr) return fault(LMCD_E_SESSION_LOST, "namespace: no such session");
+  LMCD_ASSIGN(const lmcd_key_t fingerprint, keys::fingerprint(description));
   LMCD_ASSIGN(const std::optional<uint32_t> known,
               spaces_.known(fingerprint, rank_count, groups));
   std::unordered_map<uint32_t, uint32_t>& open = leases_.process_of(book->process).spaces;

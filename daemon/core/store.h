@@ -106,10 +106,9 @@ class Store {
 
   // The number of the namespace with this description, made if it is new. It stays what it is
   // while the session lasts or an object of it is there, unless it is given up (spaces.h).
-  // Faults: LMCD_E_INVALID (known with other ranks or groups), LMCD_E_LIMIT.
+  // Faults: LMCD_E_INVALID (no description, or known with other ranks or groups), LMCD_E_LIMIT.
   Result<uint32_t> open_space(SessionId session, std::string_view description,
-                              const lmcd_key_t& fingerprint, uint32_t rank_count,
-                              std::span<const lmcd_group_t> groups);
+                              uint32_t rank_count, std::span<const lmcd_group_t> groups);
   const Spaces& spaces() const { return spaces_; }
 
   // -- Sessions --------------------------------------------------------------------------

@@ -125,8 +125,8 @@ class StoreTest : public testing::Test {
 
   uint32_t open_space(uint32_t ranks, uint32_t groups) {
     std::vector<lmcd_group_t> kinds(groups, lmcd_group_t{LMCD_GROUP_FULL, 0});
-    auto opened =
-        store_->open_space(kSession, "test", key_of(1000 + ranks * 16 + groups), ranks, kinds);
+    auto opened = store_->open_space(
+        kSession, "test " + std::to_string(ranks) + " " + std::to_string(groups), ranks, kinds);
     EXPECT_TRUE(opened.ok());
     return opened.value();
   }

@@ -1,5 +1,6 @@
 // The life of a part, arrow by arrow: what each verb answers, what the ledger shows to readers at
 // each point, and that every byte of the arena comes back.
+#include <functional>
 #include <set>
 #include <string>
 
@@ -447,7 +448,7 @@ TEST_F(Life, a_namespace_that_nobody_needs_makes_room_for_the_next) {
   put(1, {key_of(1)});
   const lmcd_group_t group{LMCD_GROUP_FULL, 0};
   auto open = [&](SessionId session, uint64_t n) {
-    return store_->open_space(session, "s" + std::to_string(n), key_of(50'000 + n), 1, {&group, 1});
+    return store_->open_space(session, "s" + std::to_string(n), 1, {&group, 1});
   };
   // Sessions that come and go leave their namespaces behind; one has its own open all the time.
   const uint32_t kept = open(kOther, 0).value();
@@ -479,6 +480,48 @@ TEST_F(Life, a_namespace_that_nobody_needs_makes_room_for_the_next) {
   EXPECT_EQ(store_->spaces().find(last)->number, last);
 }
 
+// What a next daemon says to a ledger whose namespace was changed by `change`.
+class BrokenSpace : public StoreTest {
+ protected:
+  Status adopt_after(const std::function<void(ledger::SpaceEntry&)>& change) {
+    start(8);
+    put(1, {key_of(1)});
+    change(store_->ledger().space(space_ % Ledger::kSpaces));
+    store_.reset();
+    policy_ = std::make_unique<PlainLru>();
+    auto ledger = Ledger::attach(memory_.address(), Ledger::bytes_for(plan_), plan_);
+    Adopted found;
+    auto adopted = Store::adopt(ledger.value(), {}, *policy_, clock_, events_, &found);
+    return adopted.ok() ? Status() : adopted.status();
+  }
+};
+
+TEST_F(BrokenSpace, is_refused_by_name) {
+  using Entry = ledger::SpaceEntry;
+  const std::pair<const char*, std::function<void(Entry&)>> cases[] = {
+      {"a group of kind 9", [](Entry& entry) { entry.groups[0].kind = 9; }},
+      {"a window of 0", [](Entry& entry) { entry.groups[0].kind = LMCD_GROUP_WINDOW; }},
+      {"a window of 3", [](Entry& entry) { entry.groups[0].window_chunks = 3; }},
+      {"257 ranks", [](Entry& entry) { entry.rank_count = 257; }},
+      {"256 ranks and 5 groups",
+       [](Entry& entry) {
+         entry.rank_count = 256;
+         entry.group_count = 5;
+       }},
+      {"0 groups", [](Entry& entry) { entry.group_count = 0; }},
+      {"a fingerprint that is not", [](Entry& entry) { entry.fingerprint[7] ^= 1; }},
+      {"a fingerprint that is not", [](Entry& entry) { entry.description[0] ^= 1; }},
+      {"a fingerprint that is not", [](Entry& entry) { entry.description_bytes = ~0u; }},
+  };
+  for (const auto& [text, change] : cases) {
+    const Status status = adopt_after(change);
+    EXPECT_EQ(status.code(), LMCD_E_CORRUPT) << text;
+    EXPECT_NE(status.text().find(text), std::string::npos) << status.text();
+    EXPECT_NE(status.text().find("namespace 0"), std::string::npos) << status.text();
+  }
+  EXPECT_TRUE(adopt_after([](Entry&) {}).ok());
+}
+
 TEST_F(Life, a_number_of_before_names_nothing) {
   start(8);
   const lmcd_key_t key = key_of(1);
@@ -495,7 +538,7 @@ class Namespaces : public StoreTest {
  protected:
   Result<uint32_t> open(SessionId session, uint64_t n) {
     const lmcd_group_t group{LMCD_GROUP_FULL, 0};
-    return store_->open_space(session, "s" + std::to_string(n), key_of(50'000 + n), 1, {&group, 1});
+    return store_->open_space(session, "s" + std::to_string(n), 1, {&group, 1});
   }
   lmcd_code_t put_into(SessionId session, uint32_t space, uint64_t n) {
     const lmcd_key_t key = key_of(n);
