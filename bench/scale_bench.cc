@@ -73,7 +73,7 @@ class FilledStore {
                                     clock_, events_));
     const lmcd_group_t group{LMCD_GROUP_FULL, 0};
     store_->open_session(kSession, 1);
-    space_ = must(store_->open_space(kSession, "bench", lmcd_key_t{}, 1, {&group, 1}));
+    space_ = must(store_->open_space(kSession, "bench", 1, {&group, 1}));
     reader_ = must(ledger::Reader::open(memory_.address(), ledger_bytes));
     stored_ = new_keys(objects, random_);
     for (uint32_t at = 0; at < objects; at += kBatch)

@@ -16,7 +16,7 @@ Result<Allocator> Allocator::make(uint64_t arena_bytes, uint32_t granule_bytes,
   made.granules_ = static_cast<uint32_t>(arena_bytes / granule_bytes);
   made.heads_.fill(kNone);
   uint32_t all = made.take_node();
-  made.nodes_[all] = {0, kNone, kNone, kNone};
+  made.nodes_[all] = {0, kNone, kNone, kNone, kNone};
   if (made.granules_ > 0) made.file_hole(all);
   return made;
 }
@@ -193,7 +193,7 @@ uint32_t Allocator::cut_low(uint32_t hole, uint32_t granules) {
   if (refile) unfile_hole(hole);
   const uint32_t cut = take_node();
   Node& rest = nodes_[hole];
-  nodes_[cut] = {rest.start, rest.prev, hole, kNone};
+  nodes_[cut] = {rest.start, rest.prev, hole, kNone, kNone};
   if (rest.prev != kNone) nodes_[rest.prev].next = cut;
   rest.prev = cut;
   rest.start += granules;
@@ -205,7 +205,7 @@ uint32_t Allocator::cut_low(uint32_t hole, uint32_t granules) {
 uint32_t Allocator::insert_after(uint32_t node, uint32_t start) {
   const uint32_t inserted = take_node();
   const uint32_t next = nodes_[node].next;
-  nodes_[inserted] = {start, node, next, kNone};
+  nodes_[inserted] = {start, node, next, kNone, kNone};
   nodes_[node].next = inserted;
   if (next != kNone) nodes_[next].prev = inserted;
   return inserted;

@@ -7,6 +7,7 @@
 
 #include "lib/base/prefetch.h"
 #include "lib/base/sync_point.h"
+#include "lib/keys/fingerprint.h"
 #include "lib/ledger/racy.h"
 
 namespace lmcd::core {
@@ -17,8 +18,8 @@ using ledger::state_of;
 
 namespace {
 
-// What one session may keep from being given to others.
-constexpr std::size_t kSpacesPerSession = 512;
+// Namespaces that one process may have open, by all its sessions.
+constexpr std::size_t kSpacesPerProcess = 512;
 
 }  // namespace
 
@@ -72,20 +73,34 @@ std::array<std::span<std::byte>, 4> Store::tables() {
 // -- Namespaces and sessions ---------------------------------------------------------------
 
 Result<uint32_t> Store::open_space(SessionId session, std::string_view description,
-                                   const lmcd_key_t& fingerprint, uint32_t rank_count,
-                                   std::span<const lmcd_group_t> groups) {
+                                   uint32_t rank_count, std::span<const lmcd_group_t> groups) {
   SessionBook* book = leases_.find(session);
   if (book == nullptr) return fault(LMCD_E_SESSION_LOST, "namespace: no such session");
-  if (book->spaces.size() == kSpacesPerSession) {
-    return fault(LMCD_E_LIMIT, "namespace: the session has %zu open, and may have no more",
-                 book->spaces.size());
+  LMCD_ASSIGN(const lmcd_key_t fingerprint, keys::fingerprint(description));
+  LMCD_ASSIGN(const std::optional<uint32_t> known,
+              spaces_.known(fingerprint, rank_count, groups));
+  std::unordered_map<uint32_t, uint32_t>& open = leases_.process_of(book->process).spaces;
+  if (!(known && open.contains(*known)) && open.size() >= kSpacesPerProcess) {
+    return fault(LMCD_E_LIMIT,
+                 "namespace: the process has %zu open, by all its sessions, and may have no more: "
+                 "close sessions whose namespaces are done with",
+                 open.size());
   }
-  LMCD_ASSIGN(uint32_t number, spaces_.open(description, fingerprint, rank_count, groups));
-  if (book->spaces.insert(number).second) spaces_.enter(number);
+  uint32_t number = known.value_or(0);
+  if (!known) {
+    LMCD_ASSIGN(number,
+                spaces_.make(book->process, description, fingerprint, rank_count, groups));
+  }
+  if (book->spaces.insert(number).second) {
+    ++open[number];
+    spaces_.enter(number);
+  }
   return number;
 }
 
-void Store::open_session(SessionId session, LivenessSlot slot) { leases_.open(session, slot); }
+void Store::open_session(SessionId session, LivenessSlot slot, ProcessId process) {
+  leases_.open(session, slot, process);
+}
 
 void Store::close_session(SessionId session) {
   SessionBook* book = leases_.find(session);
@@ -102,13 +117,18 @@ void Store::close_session(SessionId session) {
       quarantine(item.part, {book->slot, session, id, lease.payer});
     }
   }
-  for (uint32_t space : book->spaces) spaces_.leave(space);
+  std::unordered_map<uint32_t, uint32_t>& open = leases_.process_of(book->process).spaces;
+  for (uint32_t space : book->spaces) {
+    spaces_.leave(space);
+    if (--open.at(space) == 0) open.erase(space);
+  }
   leases_.close(session);
 }
 
 SessionUse Store::use_of(SessionId session) {
   const SessionBook* book = leases_.find(session);
-  return book == nullptr ? SessionUse{} : SessionUse{book->leases.size(), book->held_bytes};
+  if (book == nullptr) return {};
+  return {book->leases.size(), leases_.process_of(book->process).held_bytes};
 }
 
 // -- Parts and objects ---------------------------------------------------------------------

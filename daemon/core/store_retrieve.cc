@@ -172,6 +172,7 @@ void Store::begin_read(SessionId session, SessionBook& book, uint64_t lease_id, 
 void Store::count_use(PartId id, uint64_t now_ms) {
   const PartId object = parts_[id].first;
   policy_.hit(object);
+  accounts_.note_use(parts_[object].tenant);
   ledger::Record& record = ledger_.record(object);
   record.hits.store(record.hits.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
   record.used_ms.store(now_ms, std::memory_order_relaxed);
@@ -230,7 +231,9 @@ uint64_t Store::tick() {
     }
   }
   evict_in_background();
-  return evicting_ || ended == kExpiriesPerTick ? now_ms : leases_.next_expiry_ms();
+  retire_in_background(now_ms);
+  const bool more = evicting_ || retiring_ || ended == kExpiriesPerTick;
+  return more ? now_ms : leases_.next_expiry_ms();
 }
 
 }  // namespace lmcd::core
