@@ -48,8 +48,8 @@ class Allocator {
   // Requires: sorted by offset, aligned to granules, inside of the arena, no overlap.
   void adopt(std::span<const Occupied> occupied, ExtentId* ids);
 
-  // Notes whose an extent is, for run_around().
-  void set_owner(ExtentId id, uint32_t owner) { nodes_[id].owner = owner; }
+  // Notes whose an extent is, a number below 2^31, for run_around().
+  void set_owner(ExtentId id, uint32_t owner) { nodes_[id].use = kUsed | owner; }
   // The owners of the extents that, freed, make with the holes between them room for `length`
   // bytes: that of `centre`, and neighbours on both sides for which `may_go(owner)` holds. None when
   // a neighbour that may not go is met on either side before that, or there are too many.
@@ -71,6 +71,7 @@ class Allocator {
 
  private:
   static constexpr uint32_t kNone = UINT32_MAX;
+  static constexpr uint32_t kUsed = uint32_t{1} << 31;
   static constexpr uint32_t kSubclassBits = 3;
   static constexpr uint32_t kSubclasses = 1u << kSubclassBits;
   static constexpr uint32_t kClasses = 30;
@@ -85,8 +86,10 @@ class Allocator {
     uint32_t start;
     uint32_t prev;
     uint32_t next;
-    uint32_t hole;   // kNone: used; a retired node links the spare ones by `next`
-    uint32_t owner;  // of a used run
+    uint32_t use;  // kUsed and its owner, or its place in holes_
+
+    bool is_hole() const { return (use & kUsed) == 0; }
+    uint32_t owner() const { return use & ~kUsed; }
   };
   struct Hole {
     uint32_t node;
@@ -129,15 +132,15 @@ template <typename MayGo>
 std::vector<uint32_t> Allocator::run_around(ExtentId centre, uint64_t length,
                                             MayGo&& may_go) const {
   const uint64_t wanted = footprint(length) / granule_bytes_;
-  std::vector<uint32_t> owners = {nodes_[centre].owner};
+  std::vector<uint32_t> owners = {nodes_[centre].owner()};
   uint64_t have = granules_of(centre);
   // Moves an end of the run to its neighbour, unless that stops it.
   const auto extend = [&](uint32_t& end, uint32_t neighbour) {
     if (have >= wanted) return true;
     if (neighbour == kNone) return false;
-    if (nodes_[neighbour].hole == kNone) {
-      if (owners.size() == kRunExtents || !may_go(nodes_[neighbour].owner)) return false;
-      owners.push_back(nodes_[neighbour].owner);
+    if (!nodes_[neighbour].is_hole()) {
+      if (owners.size() == kRunExtents || !may_go(nodes_[neighbour].owner())) return false;
+      owners.push_back(nodes_[neighbour].owner());
     }
     have += granules_of(neighbour);
     end = neighbour;
