@@ -33,6 +33,7 @@ _COMMANDS = {
     "status": ("status", "what the daemon holds and does"),
     "ls": ("ls", "list objects"),
     "lookup": ("lookup", "tell which keys are there"),
+    "explain": ("explain", "say why a prompt missed"),
     "clear": ("clear", "forget objects"),
     "pin": ("pin", "keep objects from being evicted"),
     "unpin": ("unpin", "let objects be evicted again"),
