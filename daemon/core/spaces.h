@@ -25,6 +25,7 @@ class Spaces {
     uint32_t sessions = 0;    // that have it open
     uint32_t parts = 0;       // records of it, in whatever state
     std::vector<lmcd_group_t> groups;
+    uint64_t hot_bytes = 0;   // payload of its committed parts
 
     uint32_t all_groups() const { return (1u << groups.size()) - 1; }
   };
@@ -58,6 +59,8 @@ class Spaces {
   void enter(uint32_t number) { ++of(number).sessions; }
   void leave(uint32_t number) { --of(number).sessions; }
   void add_part(uint32_t number) { ++of(number).parts; }
+  void add_hot(uint32_t number, uint64_t bytes) { of(number).hot_bytes += bytes; }
+  void remove_hot(uint32_t number, uint64_t bytes) { of(number).hot_bytes -= bytes; }
   void remove_part(uint32_t number) { --of(number).parts; }
 
  private:

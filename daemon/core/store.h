@@ -259,7 +259,8 @@ class Store {
   bool may_fit_quota(TenantId tenant, uint64_t bytes) const;
   bool make_room(uint64_t bytes, std::optional<ExtentId>* extent);
   bool make_quota(TenantId tenant, uint64_t bytes);
-  bool evict_one(ObjectId victim);
+  // Forgets `victim` and counts it in `reason`. Returns false when there is none.
+  bool evict_one(ObjectId victim, uint64_t& reason);
   void forget(PartId object, EventKind kind);
   void release_extents(PartId object);
   void evict_in_background();
