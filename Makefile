@@ -74,7 +74,7 @@ abi: ## the header as C99, C11 and C++20, struct layout, exported symbols
 	@$(VENV)/python tools/run_tests.py release abi
 
 slow: ## the tests that take more than half a minute
-	$(call prepare,base,base test)
+	$(call prepare,base check,base test)
 	@tools/build release
 	@$(VENV)/python tools/run_tests.py release slow
 

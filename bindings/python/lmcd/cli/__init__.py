@@ -30,6 +30,7 @@ EXIT_INTERRUPTED = 130
 _COMMANDS = {
     "serve": ("serve", "run the daemon and restart it when it dies"),
     "server": ("serve", "the same as serve"),
+    "admin": ("admin", "the admin server alone: dashboard, metrics, calls over HTTP"),
     "status": ("status", "what the daemon holds and does"),
     "ls": ("ls", "list objects"),
     "lookup": ("lookup", "tell which keys are there"),
