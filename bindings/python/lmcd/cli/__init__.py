@@ -32,6 +32,7 @@ _COMMANDS = {
     "server": ("serve", "the same as serve"),
     "admin": ("admin", "the admin server alone: dashboard, metrics, calls over HTTP"),
     "status": ("status", "what the daemon holds and does"),
+    "top": ("top", "the same, live"),
     "ls": ("ls", "list objects"),
     "lookup": ("lookup", "tell which keys are there"),
     "clear": ("clear", "forget objects"),
