@@ -93,6 +93,7 @@ fmt: ## format C, C++ and Python
 
 docs: build ## write the pages of options and metrics from the code's tables
 	@$(VENV)/python tools/write_tables.py
+	@$(VENV)/python tools/write_grafana.py
 
 clean: ## remove what was built; .venv stays
 	@rm -rf build bench/results.json
