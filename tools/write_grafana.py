@@ -62,6 +62,10 @@ ROWS: list[list[tuple[str, str, list[tuple[str, str]]]]] = [
             [
                 (rate("lmcd_evicted_for_room_objects_total"), "for room {{instance}}"),
                 (rate("lmcd_evicted_for_quota_objects_total"), "for a quota {{instance}}"),
+                (
+                    rate("lmcd_evicted_with_namespace_objects_total"),
+                    "with a namespace {{instance}}",
+                ),
                 (rate("lmcd_evicted_in_background_objects_total"), "watermark {{instance}}"),
                 (rate("lmcd_cleared_objects_total"), "cleared {{instance}}"),
             ],

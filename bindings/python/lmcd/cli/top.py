@@ -216,6 +216,7 @@ def _reasons(metrics: Facts) -> list[tuple[str, Any]]:
     return [
         ("for room", metrics.get("evicted_for_room_objects_total", 0)),
         ("for a quota", metrics.get("evicted_for_quota_objects_total", 0)),
+        ("with a namespace", metrics.get("evicted_with_namespace_objects_total", 0)),
         ("past the watermark", metrics.get("evicted_in_background_objects_total", 0)),
         ("cleared", metrics["cleared_objects_total"]),
         ("stores without space", metrics["no_space_total"]),
