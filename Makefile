@@ -7,7 +7,7 @@
 #   SETUP=skip       trust that everything is installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test test-vllm bench check tidy asan tsan fuzz abi slow cuda lint fmt docs clean
+.PHONY: help setup build demo package test test-vllm bench check tidy asan tsan fuzz abi slow cuda lint fmt docs clean
 
 FUZZ_SECONDS ?= 60
 VENV := .venv/bin
@@ -42,6 +42,11 @@ test-vllm: ## the connector in a real vLLM on the CPU, in an environment of its 
 	@if [ "$(SETUP)" != skip ]; then tools/bootstrap/make_vllm_venv; fi
 	@tools/build release
 	@.venv-vllm/bin/python -m pytest -q tests/vllm
+
+package: ## a Debian package of daemon, library and units, in build/package
+	$(call prepare,base,base)
+	@tools/build package
+	@cd build/package && cpack -G DEB
 
 bench: build ## measure; prints a table and writes bench/results.json
 	@$(VENV)/python bench/run.py
