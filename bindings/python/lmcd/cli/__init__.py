@@ -36,6 +36,7 @@ _COMMANDS = {
     "ls": ("ls", "list objects"),
     "lookup": ("lookup", "tell which keys are there"),
     "clear": ("clear", "forget objects"),
+    "purge": ("purge", "forget a tenant"),
     "pin": ("pin", "keep objects from being evicted"),
     "unpin": ("unpin", "let objects be evicted again"),
     "quota": ("quota", "quotas of tenants"),
