@@ -13,7 +13,6 @@ from lmcd.admin.health import Health
 from lmcd.admin.replies import Refusal, json_reply
 from lmcd.admin.route import Call, Route
 from lmcd.errors import LmcdError
-from lmcd.operate import Operator
 from lmcd.session import Session
 
 HEALTH = web.AppKey("health", Health)
@@ -31,13 +30,13 @@ async def healthcheck(call: Call) -> web.Response:
 
 async def alive(call: Call) -> web.Response:
     """Answer 200 when the daemon answers an empty question."""
-    await call.link.use(Session.ping)
+    await call.link.tell(Session.ping)
     return json_reply({"status": "alive"})
 
 
 async def ready(call: Call) -> web.Response:
     """Answer 200 when the daemon lets this server administer it."""
-    info = await call.link.use(Session.info)
+    info = await call.link.tell(Session.info)
     if not info.admin:
         raise Refusal(503, "denied", "the daemon does not let this server's user administer it")
     return json_reply({"status": "ready"})
@@ -76,14 +75,18 @@ def _eviction(daemon: dict[str, Any], metrics: dict[str, int]) -> dict[str, Any]
 
 async def config(call: Call) -> web.Response:
     """Answer the daemon's effective options, secrets masked."""
-    return json_reply(await call.link.ask(Operator.config))
+    return json_reply(await call.link.tell(_config))
+
+
+def _config(session: Session) -> dict[str, Any]:
+    return session.operator.config()
 
 
 async def version(call: Call) -> web.Response:
     """Answer the versions of this server and of the daemon, if that answers."""
     facts: dict[str, Any] = {"version": __version__, "daemon": None}
     try:
-        info = await call.link.use(Session.info)
+        info = await call.link.tell(Session.info)
     except LmcdError as error:
         facts["reason"] = str(error)
     else:

@@ -52,7 +52,7 @@ class Health:
 
     async def _probe(self) -> str | None:
         try:
-            await self._link.use(probe)
+            await self._link.tell(probe)
             return _ill_tier(await self._link.snapshot())
         except (LmcdError, Unhealthy) as error:
             return str(error)

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
-from lmcd.errors import NoDaemon
+from lmcd.errors import LmcdError, NoDaemon, SessionLost
 from lmcd.operate import Operator
 from lmcd.session import Session
 
@@ -46,21 +46,27 @@ class Link:
         """Run something that waits."""
         return await asyncio.get_running_loop().run_in_executor(self._pool, function, *arguments)
 
-    async def use(self, call: Callable[[Session], T]) -> T:
-        """Make a call that waits. Raises what the library does.
+    async def tell(self, call: Callable[[Session], T]) -> T:
+        """Make a call that changes nothing. Raises what the library does.
 
-        A daemon that has just come back is not asked more often than the library allows, so a call
-        that never left is made once more.
+        A daemon that has just come back is not asked more often than the library allows, and a
+        session that was lost shows when it is used: such a call is made once more.
         """
-        try:
-            return await self._run(call, await self._opened())
-        except NoDaemon:
-            await asyncio.sleep(_AGAIN_S)
-        return await self._run(call, await self._opened())
+        return await self._use(call, (NoDaemon, SessionLost))
 
     async def ask(self, verb: Callable[[Operator], T]) -> T:
-        """Run an operator's verb."""
-        return await self.use(lambda session: verb(session.operator))
+        """Run an operator's verb. Raises what the library does.
+
+        It is made once more only when it never left.
+        """
+        return await self._use(lambda session: verb(session.operator), (NoDaemon,))
+
+    async def _use(self, call: Callable[[Session], T], passing: tuple[type[LmcdError], ...]) -> T:
+        try:
+            return await self._run(call, await self._opened())
+        except passing:
+            await asyncio.sleep(_AGAIN_S)
+        return await self._run(call, await self._opened())
 
     async def _opened(self) -> Session:
         async with self._opening:
@@ -74,7 +80,9 @@ class Link:
     async def snapshot(self) -> dict[str, Any]:
         """Return one consistent snapshot. Those who ask while one is under way share it."""
         if self._fetching is None:
-            self._fetching = asyncio.ensure_future(self.ask(Operator.stats))
+            self._fetching = asyncio.ensure_future(
+                self.tell(lambda session: session.operator.stats())
+            )
             self._fetching.add_done_callback(self._fetched)
         return await asyncio.shield(self._fetching)
 
