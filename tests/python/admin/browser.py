@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import json
 import pathlib
 import shutil
@@ -124,7 +125,13 @@ class Browser:
         guarded = f"(() => {{ try {{ return Boolean({expression}) }} catch {{ return false }} }})()"
         while not self.value(guarded):
             assert time.monotonic() < end, f"{expression}: {self.value('document.body.innerText')}"
-            self._wait(asyncio.sleep(_LOOK_AGAIN_S))
+            self._wait(self._listen())
+
+    async def _listen(self) -> None:
+        """Hear what the page says, a short while at most."""
+        with contextlib.suppress(asyncio.TimeoutError):
+            message = await asyncio.wait_for(self._socket.receive(), _LOOK_AGAIN_S)
+            self._note(json.loads(message.data))
 
     def press(self, key: str) -> None:
         """Press a key."""

@@ -31,7 +31,7 @@ os.execv(sys.argv[2], sys.argv[2:])
 """
 
 
-class ServiceManager:
+class StandIn:
     """Runs one service whose options are `options`."""
 
     def __init__(self, folder: pathlib.Path, *options: str, watchdog_s: float = 0) -> None:
