@@ -8,7 +8,7 @@
 #   SETUP=skip       trust that everything is installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test test-vllm test-vllm-smoke bench bench-vllm check tidy asan tsan fuzz abi slow cuda lint fmt docs clean
+.PHONY: help setup build demo package test test-vllm test-vllm-smoke bench bench-vllm check tidy asan tsan fuzz abi slow cuda lint fmt docs clean
 
 FUZZ_SECONDS ?= 60
 VENV := .venv/bin
@@ -51,6 +51,11 @@ test-vllm-smoke: ## the least of test-vllm, in a few minutes; VLLM=0.31 with tha
 	@PYTHONPATH=$(if $(VLLM),.venv-vllm-$(VLLM)) .venv-vllm/bin/python -m pytest -q \
 	  tests/vllm/test_smoke.py
 
+package: ## a Debian package of daemon, library and units, in build/package
+	$(call prepare,base,base)
+	@tools/build package
+	@cd build/package && cpack -G DEB
+
 bench: build ## measure; prints a table and writes bench/results.json
 	@$(VENV)/python bench/run.py
 
@@ -88,7 +93,7 @@ abi: ## the header as C99, C11 and C++20, struct layout, exported symbols
 	@$(VENV)/python tools/run_tests.py release abi
 
 slow: ## the tests that take more than half a minute
-	$(call prepare,base,base test)
+	$(call prepare,base check,base test)
 	@tools/build release
 	@$(VENV)/python tools/run_tests.py release slow
 
@@ -107,6 +112,7 @@ fmt: ## format C, C++ and Python
 
 docs: build ## write the pages of options and metrics from the code's tables
 	@$(VENV)/python tools/write_tables.py
+	@$(VENV)/python tools/write_grafana.py
 
 clean: ## remove what was built; .venv stays
 	@rm -rf build bench/results.json
