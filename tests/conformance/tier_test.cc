@@ -32,6 +32,19 @@ const Subject kSubjects[] = {
        return {"fs_native",
                {{"base_path", directory}, {"use_odirect", 1}, {"max_capacity_gb", 1.0 / 1024}}};
      }},
+    {"fault_inject_without_faults",
+     [](const std::string&) -> config::Adapter {
+       return {"fault_inject",
+               {{"inner",
+                 R"({"type":"mock","max_size_gb":0.0009765625,"mock_bandwidth_gb":0.0009765625})"},
+                {"delay_ms", 3}}};
+     }},
+    {"native_plugin",
+     [](const std::string&) -> config::Adapter {
+       return {"native_plugin",
+               {{"library", LMCD_PLUGIN},
+                {"config", R"({"max_size_gb":0.0009765625,"mock_bandwidth_gb":0.0009765625})"}}};
+     }},
 };
 
 class TierTest : public testing::TestWithParam<Subject>, protected OpenedTier {
