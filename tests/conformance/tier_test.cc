@@ -39,6 +39,10 @@ const Subject kSubjects[] = {
                  R"({"type":"mock","max_size_gb":0.0009765625,"mock_bandwidth_gb":0.0009765625})"},
                 {"delay_ms", 3}}};
      }},
+    {"raw_block",
+     [](const std::string& directory) -> config::Adapter {
+       return {"raw_block", {{"path", directory + "/log"}, {"capacity_gb", 1.0 / 1024}}};
+     }},
     {"native_plugin",
      [](const std::string&) -> config::Adapter {
        return {"native_plugin",
