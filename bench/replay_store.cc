@@ -39,7 +39,7 @@ Status ReplayStore::open(std::string_view policy, uint32_t capacity_blocks) {
                                         *policy_, clock_, events_));
   const lmcd_group_t group{LMCD_GROUP_FULL, 0};
   store_->open_session(kSession, kSlot);
-  LMCD_ASSIGN(space_, store_->open_space(kSession, "replay", key_of(0), 1, {&group, 1}));
+  LMCD_ASSIGN(space_, store_->open_space(kSession, "replay", 1, {&group, 1}));
   return {};
 }
 

@@ -9,12 +9,12 @@
 
 #include "daemon/config/spelling.h"
 #include "lib/base/bytes.h"
+#include "lib/base/huge_pages.h"
 
 namespace lmcd::config {
 namespace {
 
 constexpr std::size_t kInstanceIdBytes = 63;
-constexpr uint64_t kHugePageBytes = 2 * kMiB;
 constexpr uint64_t kDefaultInitBytes = 20 * kGiB;
 
 bool given(const Options& options, Item item) { return options.source(item) != Source::kDefault; }

@@ -16,7 +16,7 @@ Result<Allocator> Allocator::make(uint64_t arena_bytes, uint32_t granule_bytes,
   made.granules_ = static_cast<uint32_t>(arena_bytes / granule_bytes);
   made.heads_.fill(kNone);
   uint32_t all = made.take_node();
-  made.nodes_[all] = {0, kNone, kNone, kNone};
+  made.nodes_[all] = {0, kNone, kNone, kUsed};
   if (made.granules_ > 0) made.file_hole(all);
   return made;
 }
@@ -35,15 +35,15 @@ std::optional<ExtentId> Allocator::place(uint64_t length) {
 }
 
 void Allocator::free(ExtentId id) {
-  assert(id < nodes_high_ && nodes_[id].hole == kNone);
+  assert(id < nodes_high_ && !nodes_[id].is_hole());
   uint32_t node = id;
   const uint32_t next = nodes_[node].next;
-  if (next != kNone && nodes_[next].hole != kNone) {
+  if (next != kNone && nodes_[next].is_hole()) {
     unfile_hole(next);
     unlink(next);
   }
   const uint32_t prev = nodes_[node].prev;
-  if (prev != kNone && nodes_[prev].hole != kNone) {
+  if (prev != kNone && nodes_[prev].is_hole()) {
     unfile_hole(prev);
     unlink(node);
     node = prev;
@@ -156,7 +156,7 @@ void Allocator::file_hole(uint32_t node) {
   holes_[hole] = {node, kNone, heads_[filed]};
   if (heads_[filed] != kNone) holes_[heads_[filed]].prev = hole;
   heads_[filed] = hole;
-  nodes_[node].hole = hole;
+  nodes_[node].use = hole;
   class_bits_ |= 1u << (filed / kSubclasses);
   subclass_bits_[filed / kSubclasses] |= static_cast<uint8_t>(1u << (filed % kSubclasses));
   free_granules_ += granules_of(node);
@@ -165,7 +165,7 @@ void Allocator::file_hole(uint32_t node) {
 
 // Requires: the node's size is the one it was filed with.
 void Allocator::unfile_hole(uint32_t node) {
-  const uint32_t hole = nodes_[node].hole;
+  const uint32_t hole = nodes_[node].use;
   const Hole gone = holes_[hole];
   const uint32_t filed = class_of(granules_of(node));
   if (gone.prev != kNone) holes_[gone.prev].next = gone.next;
@@ -178,7 +178,7 @@ void Allocator::unfile_hole(uint32_t node) {
   }
   holes_[hole].next = spare_holes_;
   spare_holes_ = hole;
-  nodes_[node].hole = kNone;
+  nodes_[node].use = kUsed;
   free_granules_ -= granules_of(node);
   --hole_count_;
 }
@@ -193,7 +193,7 @@ uint32_t Allocator::cut_low(uint32_t hole, uint32_t granules) {
   if (refile) unfile_hole(hole);
   const uint32_t cut = take_node();
   Node& rest = nodes_[hole];
-  nodes_[cut] = {rest.start, rest.prev, hole, kNone};
+  nodes_[cut] = {rest.start, rest.prev, hole, kUsed};
   if (rest.prev != kNone) nodes_[rest.prev].next = cut;
   rest.prev = cut;
   rest.start += granules;
@@ -205,7 +205,7 @@ uint32_t Allocator::cut_low(uint32_t hole, uint32_t granules) {
 uint32_t Allocator::insert_after(uint32_t node, uint32_t start) {
   const uint32_t inserted = take_node();
   const uint32_t next = nodes_[node].next;
-  nodes_[inserted] = {start, node, next, kNone};
+  nodes_[inserted] = {start, node, next, kUsed};
   nodes_[node].next = inserted;
   if (next != kNone) nodes_[next].prev = inserted;
   return inserted;

@@ -14,6 +14,7 @@
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <vector>
 
 #include "lib/base/reserved_array.h"
 #include "lib/base/status.h"
@@ -47,6 +48,14 @@ class Allocator {
   // Requires: sorted by offset, aligned to granules, inside of the arena, no overlap.
   void adopt(std::span<const Occupied> occupied, ExtentId* ids);
 
+  // Notes whose an extent is, a number below 2^31, for run_around().
+  void set_owner(ExtentId id, uint32_t owner) { nodes_[id].use = kUsed | owner; }
+  // The owners of the extents that, freed, make with the holes between them room for `length`
+  // bytes: that of `centre`, and neighbours on both sides for which `may_go(owner)` holds. None
+  // when a neighbour that may not go is met on either side before that, or there are too many.
+  template <typename MayGo>
+  std::vector<uint32_t> run_around(ExtentId centre, uint64_t length, MayGo&& may_go) const;
+
   uint64_t offset_of(ExtentId id) const { return uint64_t{nodes_[id].start} * granule_bytes_; }
   // Bytes that an extent of `length` bytes takes.
   uint64_t footprint(uint64_t length) const {
@@ -62,11 +71,14 @@ class Allocator {
 
  private:
   static constexpr uint32_t kNone = UINT32_MAX;
+  static constexpr uint32_t kUsed = uint32_t{1} << 31;
   static constexpr uint32_t kSubclassBits = 3;
   static constexpr uint32_t kSubclasses = 1u << kSubclassBits;
   static constexpr uint32_t kClasses = 30;
   // Holes of a class that surely does not fit but may: looked at before giving up.
   static constexpr uint32_t kLastLooks = 32;
+  // Extents that make a run.
+  static constexpr std::size_t kRunExtents = 8192;
 
   // A run of granules, used or a hole. Nodes stand in address order by prev and next; a run ends
   // where the next begins.
@@ -74,7 +86,10 @@ class Allocator {
     uint32_t start;
     uint32_t prev;
     uint32_t next;
-    uint32_t hole;  // kNone: used; a retired node links the spare ones by `next`
+    uint32_t use;  // kUsed and its owner, or its place in holes_
+
+    bool is_hole() const { return (use & kUsed) == 0; }
+    uint32_t owner() const { return use & ~kUsed; }
   };
   struct Hole {
     uint32_t node;
@@ -112,5 +127,35 @@ class Allocator {
   uint32_t class_bits_ = 0;
   std::array<uint8_t, kClasses> subclass_bits_{};
 };
+
+template <typename MayGo>
+std::vector<uint32_t> Allocator::run_around(ExtentId centre, uint64_t length,
+                                            MayGo&& may_go) const {
+  const uint64_t wanted = footprint(length) / granule_bytes_;
+  std::vector<uint32_t> owners = {nodes_[centre].owner()};
+  uint64_t have = granules_of(centre);
+  // Moves an end of the run to its neighbour, unless that stops it.
+  const auto extend = [&](uint32_t& end, uint32_t neighbour) {
+    if (have >= wanted) return true;
+    if (neighbour == kNone) return false;
+    if (!nodes_[neighbour].is_hole()) {
+      if (owners.size() == kRunExtents || !may_go(nodes_[neighbour].owner())) return false;
+      owners.push_back(nodes_[neighbour].owner());
+    }
+    have += granules_of(neighbour);
+    end = neighbour;
+    return true;
+  };
+  uint32_t low = centre;
+  uint32_t high = centre;
+  bool lower = true;
+  bool higher = true;
+  while (have < wanted && (lower || higher)) {
+    if (lower) lower = extend(low, nodes_[low].prev);
+    if (higher) higher = extend(high, nodes_[high].next);
+  }
+  if (have < wanted) owners.clear();
+  return owners;
+}
 
 }  // namespace lmcd::core

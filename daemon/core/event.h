@@ -7,6 +7,13 @@ namespace lmcd::core {
 
 using SessionId = uint64_t;     // random, unique across restarts; never 0
 using LivenessSlot = uint32_t;  // the byte a client process keeps locked
+
+// The client process whose limits count, whatever sessions it opens and closes: by its pid, or by
+// its slot where the pid cannot be seen from here. 0: nobody's.
+using ProcessId = uint64_t;
+constexpr ProcessId process_of(int32_t pid, LivenessSlot slot) {
+  return pid > 0 ? static_cast<ProcessId>(pid) : ProcessId{1} << 32 | slot;
+}
 using EventKind = lmcd_event_kind_t;
 
 class EventSink {

@@ -4,10 +4,36 @@
 
 namespace lmcd::core {
 
-SessionBook& LeaseBook::open(SessionId session, LivenessSlot slot) {
+SessionBook& LeaseBook::open(SessionId session, LivenessSlot slot, ProcessId process) {
   SessionBook& book = sessions_[session];
   book.slot = slot;
+  book.process = process;
+  ++processes_[process].sessions;
   return book;
+}
+
+void LeaseBook::close(SessionId session) {
+  auto found = sessions_.find(session);
+  if (found == sessions_.end()) return;
+  const ProcessId process = found->second.process;
+  sessions_.erase(found);
+  --processes_.at(process).sessions;
+  drop_if_idle(process);
+}
+
+void LeaseBook::drop_if_idle(ProcessId process) {
+  const ProcessBook& book = processes_.at(process);
+  if (book.sessions == 0 && book.held_bytes == 0) processes_.erase(process);
+}
+
+void LeaseBook::charge(ProcessId process, uint64_t bytes) {
+  if (process != 0) processes_[process].held_bytes += bytes;
+}
+
+void LeaseBook::discharge(ProcessId process, uint64_t bytes) {
+  if (process == 0 || bytes == 0) return;
+  processes_.at(process).held_bytes -= bytes;
+  drop_if_idle(process);
 }
 
 SessionBook* LeaseBook::find(SessionId session) {

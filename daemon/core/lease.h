@@ -1,4 +1,5 @@
-// The leases of all sessions, and the quarantine of extents whose writer may still write.
+// The leases of all sessions, what their processes hold, and the quarantine of extents whose writer
+// may still write.
 //
 // Books only: what beginning and ending a lease does to objects is the store's. Both are bounded by
 // what they name (a record is in one write lease or one quarantine; read leases by the session
@@ -29,17 +30,25 @@ struct Lease {
   Lifetime lifetime = Lifetime::kExpires;
   uint64_t expires_ms = 0;
   uint64_t queued = 0;  // to expire: the number of its entry in the queue; 0: there is none
-  SessionId payer = 0;  // of a write lease: whose limit its bytes count against
+  ProcessId payer = 0;  // of a write lease: whose limit its bytes count against
   uint32_t open_items = 0;
   std::vector<LeaseItem> items;  // by place in the batch
 };
 
 struct SessionBook {
   LivenessSlot slot = 0;
-  uint64_t held_bytes = 0;              // being written for it, or quarantined after it
+  ProcessId process = 0;
   uint64_t read_items = 0;              // of its read leases
   std::unordered_set<uint32_t> spaces;  // that it has open
   std::unordered_map<uint64_t, Lease> leases;
+};
+
+// What a process holds by all its sessions, and after them: a new session does not begin anew. It
+// is there while it has sessions or holds bytes.
+struct ProcessBook {
+  uint64_t held_bytes = 0;  // being written for it, or quarantined after it
+  uint32_t sessions = 0;
+  std::unordered_map<uint32_t, uint32_t> spaces;  // open ones: how many of its sessions have each
 };
 
 // Who writes, or wrote, to an extent.
@@ -47,7 +56,7 @@ struct Writer {
   LivenessSlot slot = 0;
   SessionId session = 0;
   uint64_t lease = 0;
-  SessionId payer = 0;
+  ProcessId payer = 0;
 };
 
 class LeaseBook {
@@ -61,10 +70,16 @@ class LeaseBook {
 
   using Writers = std::unordered_map<PartId, Writer>;
 
-  SessionBook& open(SessionId session, LivenessSlot slot);
+  SessionBook& open(SessionId session, LivenessSlot slot, ProcessId process);
   // nullptr for an unknown session.
   SessionBook* find(SessionId session);
-  void close(SessionId session) { sessions_.erase(session); }
+  void close(SessionId session);
+
+  // What a process holds. Requires: it has a session.
+  ProcessBook& process_of(ProcessId process) { return processes_.at(process); }
+  // The process, of a session or not, holds more, or less. Nobody (0) is charged nothing.
+  void charge(ProcessId process, uint64_t bytes);
+  void discharge(ProcessId process, uint64_t bytes);
 
   // nullptr for an unknown session or lease.
   Lease* find(SessionId session, uint64_t lease);
@@ -86,8 +101,10 @@ class LeaseBook {
 
  private:
   Lease* lease_of(const Expiry& due);
+  void drop_if_idle(ProcessId process);
 
   std::unordered_map<SessionId, SessionBook> sessions_;
+  std::unordered_map<ProcessId, ProcessBook> processes_;
   // At most one entry a lease, and of ended leases no more than of living ones.
   std::deque<Expiry> queues_[2];
   std::size_t sweep_at_[2] = {4096, 4096};
@@ -98,6 +115,8 @@ class Quarantine {
  public:
   void add(PartId part, const Writer& writer);
   void remove(PartId part);
+  // Says who pays for the part. Requires: it is in quarantine.
+  void set_payer(PartId part, ProcessId payer) { writers_.at(part).payer = payer; }
   // nullptr when the part is not in quarantine.
   const Writer* find(PartId part) const;
   std::size_t size() const { return writers_.size(); }

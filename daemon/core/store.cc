@@ -7,6 +7,7 @@
 
 #include "lib/base/prefetch.h"
 #include "lib/base/sync_point.h"
+#include "lib/keys/fingerprint.h"
 #include "lib/ledger/racy.h"
 
 namespace lmcd::core {
@@ -17,8 +18,8 @@ using ledger::state_of;
 
 namespace {
 
-// What one session may keep from being given to others.
-constexpr std::size_t kSpacesPerSession = 512;
+// Namespaces that one process may have open, by all its sessions.
+constexpr std::size_t kSpacesPerProcess = 512;
 
 }  // namespace
 
@@ -54,23 +55,52 @@ Status Store::make_books() {
   return {};
 }
 
+std::array<std::span<std::byte>, 4> Store::tables() {
+  // Objects fall on the buckets of an index at random: with two for each page of 4 KiB, six pages
+  // of seven have one.
+  constexpr uint32_t kBucketsPerPage = 4096 / sizeof(ledger::Bucket);
+  const ledger::Shape& shape = ledger_.shape();
+  const bool index_full = record_high_ >= shape.bucket_count / kBucketsPerPage * 2;
+  const uint64_t index_bytes = index_full ? shape.bucket_count * sizeof(ledger::Bucket) : 0;
+  const auto used = [](void* table, uint64_t bytes) {
+    return std::span(static_cast<std::byte*>(table), bytes);
+  };
+  return {used(ledger_.buckets(), index_bytes), used(index_memory_.address(), index_bytes),
+          used(&ledger_.record(0), record_high_ * sizeof(ledger::Record)),
+          used(&parts_[0], record_high_ * sizeof(Part))};
+}
+
 // -- Namespaces and sessions ---------------------------------------------------------------
 
 Result<uint32_t> Store::open_space(SessionId session, std::string_view description,
-                                   const lmcd_key_t& fingerprint, uint32_t rank_count,
-                                   std::span<const lmcd_group_t> groups) {
+                                   uint32_t rank_count, std::span<const lmcd_group_t> groups) {
   SessionBook* book = leases_.find(session);
   if (book == nullptr) return fault(LMCD_E_SESSION_LOST, "namespace: no such session");
-  if (book->spaces.size() == kSpacesPerSession) {
-    return fault(LMCD_E_LIMIT, "namespace: the session has %zu open, and may have no more",
-                 book->spaces.size());
+  LMCD_ASSIGN(const lmcd_key_t fingerprint, keys::fingerprint(description));
+  LMCD_ASSIGN(const std::optional<uint32_t> known,
+              spaces_.known(fingerprint, rank_count, groups));
+  std::unordered_map<uint32_t, uint32_t>& open = leases_.process_of(book->process).spaces;
+  if (!(known && open.contains(*known)) && open.size() >= kSpacesPerProcess) {
+    return fault(LMCD_E_LIMIT,
+                 "namespace: the process has %zu open, by all its sessions, and may have no more: "
+                 "close sessions whose namespaces are done with",
+                 open.size());
   }
-  LMCD_ASSIGN(uint32_t number, spaces_.open(description, fingerprint, rank_count, groups));
-  if (book->spaces.insert(number).second) spaces_.enter(number);
+  uint32_t number = known.value_or(0);
+  if (!known) {
+    LMCD_ASSIGN(number,
+                spaces_.make(book->process, description, fingerprint, rank_count, groups));
+  }
+  if (book->spaces.insert(number).second) {
+    ++open[number];
+    spaces_.enter(number);
+  }
   return number;
 }
 
-void Store::open_session(SessionId session, LivenessSlot slot) { leases_.open(session, slot); }
+void Store::open_session(SessionId session, LivenessSlot slot, ProcessId process) {
+  leases_.open(session, slot, process);
+}
 
 void Store::close_session(SessionId session) {
   SessionBook* book = leases_.find(session);
@@ -87,13 +117,18 @@ void Store::close_session(SessionId session) {
       quarantine(item.part, {book->slot, session, id, lease.payer});
     }
   }
-  for (uint32_t space : book->spaces) spaces_.leave(space);
+  std::unordered_map<uint32_t, uint32_t>& open = leases_.process_of(book->process).spaces;
+  for (uint32_t space : book->spaces) {
+    spaces_.leave(space);
+    if (--open.at(space) == 0) open.erase(space);
+  }
   leases_.close(session);
 }
 
 SessionUse Store::use_of(SessionId session) {
   const SessionBook* book = leases_.find(session);
-  return book == nullptr ? SessionUse{} : SessionUse{book->leases.size(), book->held_bytes};
+  if (book == nullptr) return {};
+  return {book->leases.size(), leases_.process_of(book->process).held_bytes};
 }
 
 // -- Parts and objects ---------------------------------------------------------------------

@@ -15,6 +15,7 @@
 // is an outcome or a refusal, never an assertion.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -42,7 +43,7 @@ namespace lmcd::core {
 struct StoreOptions {
   uint64_t read_ttl_ms = 300'000;
   uint64_t write_ttl_ms = 600'000;
-  uint64_t session_bytes = UINT64_MAX;  // one session may hold being written or quarantined
+  uint64_t session_bytes = UINT64_MAX;  // one process may hold being written or quarantined
   double watermark = 1.0;               // of the arena; 1: no background eviction
   double ratio = 0.2;                   // of the bytes in use, per background eviction
 };
@@ -59,7 +60,7 @@ struct Adopted {
 // What a session holds.
 struct SessionUse {
   uint64_t leases = 0;
-  uint64_t held_bytes = 0;  // being written, or quarantined after it
+  uint64_t held_bytes = 0;  // by its process: being written, or quarantined after it
 };
 
 struct ReserveRequest {
@@ -70,7 +71,7 @@ struct ReserveRequest {
   std::span<const lmcd_key_t> keys;
   std::span<const lmcd_part_t> parts;   // one per key, or one for all
   std::span<const uint64_t> lengths;    // one per key, or one for all
-  SessionId payer = 0;  // whose limit the bytes count against; 0: the session's that reserves
+  SessionId payer = 0;  // whose process's limit counts; 0: the session's that reserves
 };
 
 struct AcquireRequest {
@@ -105,16 +106,19 @@ class Store {
   // -- Namespaces ------------------------------------------------------------------------
 
   // The number of the namespace with this description, made if it is new. It stays what it is
-  // while the session lasts or an object of it is there.
-  // Faults: LMCD_E_INVALID (known with other ranks or groups), LMCD_E_LIMIT.
+  // while the session lasts or an object of it is there, unless it is given up (spaces.h).
+  // Faults: LMCD_E_INVALID (no description, or known with other ranks or groups), LMCD_E_LIMIT.
   Result<uint32_t> open_space(SessionId session, std::string_view description,
-                              const lmcd_key_t& fingerprint, uint32_t rank_count,
-                              std::span<const lmcd_group_t> groups);
+                              uint32_t rank_count, std::span<const lmcd_group_t> groups);
   const Spaces& spaces() const { return spaces_; }
 
   // -- Sessions --------------------------------------------------------------------------
 
-  void open_session(SessionId session, LivenessSlot slot);
+  // `process` is whose limits count; without it, the slot's.
+  void open_session(SessionId session, LivenessSlot slot, ProcessId process);
+  void open_session(SessionId session, LivenessSlot slot) {
+    open_session(session, slot, process_of(0, slot));
+  }
   // Drops its read leases. What it was writing is quarantined.
   void close_session(SessionId session);
   SessionUse use_of(SessionId session);
@@ -125,6 +129,9 @@ class Store {
   }
   bool has_quarantine(LivenessSlot slot) const { return quarantine_.by_slot().contains(slot); }
   std::size_t quarantine_size() const { return quarantine_.size(); }
+  // Says whose process the writer of before a restart is: what the slot has in quarantine counts
+  // against its limit.
+  void charge_quarantine(LivenessSlot slot, ProcessId process);
   // The process that held this liveness slot is gone: what it had in quarantine is free.
   // Returns the number of extents.
   uint64_t writer_dead(LivenessSlot slot);
@@ -198,6 +205,11 @@ class Store {
   uint64_t change_count() const { return change_count_; }
 
   Ledger& ledger() { return ledger_; }
+
+  // Records at and above it were never used.
+  uint32_t record_high() const { return record_high_; }
+  // What is read at random, each from its start as far as nearly all pages of it are in use.
+  std::array<std::span<std::byte>, 4> tables();
   uint64_t high_water_bytes() const { return allocator_->high_water_bytes(); }
 
  private:
@@ -218,6 +230,14 @@ class Store {
     return ledger::hash_key(key, space, ledger_.shape().hash_seed);
   }
   uint64_t hash_of(const Part& part) const { return hash_of(part.space, part.key); }
+  // For ledger::hash_ahead: hashes a key of a list and has its bucket fetched.
+  auto fetch_bucket(uint32_t space, std::span<const lmcd_key_t> keys) const {
+    return [this, space, keys](std::size_t at) {
+      const uint64_t hash = hash_of(space, keys[at]);
+      index_.prefetch(hash);
+      return hash;
+    };
+  }
   PartId find(uint32_t space, const lmcd_key_t& key, uint64_t hash) const;
   PartId find_part(PartId first, lmcd_part_t part) const;
   PartId take_record();
@@ -240,7 +260,6 @@ class Store {
   // store_write.cc: the end of a write
   enum class Fetch { kPart, kBucket };
   void fetch_to_commit(PartId id, Fetch what) const;
-  void pay_back(SessionId payer, uint64_t bytes);
   void become_hot(PartId id, uint64_t now_ms);
   void quarantine(PartId id, const Writer& writer);
   void end_quarantine(PartId id);
@@ -258,11 +277,20 @@ class Store {
   bool may_fit(uint64_t bytes) const;
   bool may_fit_quota(TenantId tenant, uint64_t bytes) const;
   bool make_room(uint64_t bytes, std::optional<ExtentId>* extent);
+  bool is_scattered(uint64_t wanted) const;
+  void note_scattered(uint64_t wanted);
   bool make_quota(TenantId tenant, uint64_t bytes);
   bool evict_one(ObjectId victim);
+  bool evict_run(ObjectId victim, uint64_t bytes);
   void forget(PartId object, EventKind kind);
   void release_extents(PartId object);
   void evict_in_background();
+
+  // store_retire.cc: giving up tenants and namespaces
+  void retire_in_background(uint64_t now_ms);
+  void begin_retiring(uint64_t now_ms);
+  void retire_slice();
+
   void count_evictable(PartId object);
   void discount_evictable(PartId object);
   Evictable evictable_of(PartId object) const;
@@ -302,6 +330,13 @@ class Store {
   uint64_t change_count_ = 0;
   bool evicting_ = false;  // background eviction is between watermark and target
   uint64_t evict_until_used_ = 0;
+  // No run of so many bytes could be made lately.
+  uint64_t scattered_bytes_ = UINT64_MAX;
+  uint64_t scattered_until_ms_ = 0;
+  bool retiring_ = false;  // some tenants' or namespaces' objects are being forgotten
+  PartId retire_next_ = 0;
+  uint32_t retired_from_ = 0;      // numbers in use when it began
+  uint64_t retire_again_ms_ = 0;   // not before then
   // Of all objects that an eviction may take: what is hopeless is known before anything goes.
   uint64_t evictable_bytes_ = 0;
 };

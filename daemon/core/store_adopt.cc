@@ -133,6 +133,7 @@ class Store::Adoption {
     store_.allocator_->adopt(occupied, extents.data());
     for (std::size_t i = 0; i < claims_.size(); ++i) {
       store_.parts_[claims_[i].id].extent = extents[i];
+      store_.allocator_->set_owner(extents[i], claims_[i].id);
       store_.parts_[claims_[i].id].length = claims_[i].length;
     }
     return {};
@@ -203,8 +204,7 @@ class Store::Adoption {
     Part& part = store_.parts_[id];
     part.word = make_word(ledger::generation_of(part.word), State::kQuarantined);
     store_.ledger_.set_word(id, part.word);
-    store_.quarantine_.add(
-        id, {record.owner_slot, record.owner_session, record.owner_lease, record.owner_session});
+    store_.quarantine_.add(id, {record.owner_slot, record.owner_session, record.owner_lease});
     store_.metrics_.quarantined_bytes += part.length;
     ++store_.metrics_.quarantined_parts_total;
     ++found_.quarantined;

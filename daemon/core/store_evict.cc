@@ -14,6 +14,10 @@ namespace {
 
 // Victims of one reservation: past them the arena is held to be in use.
 constexpr uint32_t kVictimsPerPart = 8192;
+// Sizes of the part that may be evicted for it, where what is free lies scattered.
+constexpr uint64_t kSizesPerPart = 2;
+// How long nothing more is evicted for a part of a size for which that was in vain.
+constexpr uint64_t kScatteredMs = 1000;
 // Background evictions a slice, so that no turn of the loop is long.
 constexpr uint32_t kVictimsPerSlice = 256;
 
@@ -34,18 +38,59 @@ bool Store::may_fit_quota(TenantId tenant, uint64_t bytes) const {
 }
 
 // Finds an extent and makes sure of a spare record, evicting what the policy names until both are
-// there. Victims need not be neighbours: for objects of one size the first hole fits.
+// there. Victims need not be neighbours: for objects of one size the first hole fits. Where as much
+// as is wanted was freed and lies scattered, the neighbours of the next victim go with it; where it
+// has too few that may, little more is evicted.
 bool Store::make_room(uint64_t bytes, std::optional<ExtentId>* extent) {
   if (!may_fit(bytes)) return false;
+  const uint64_t wanted = allocator_->footprint(bytes);
+  const uint64_t free_before = allocator_->free_bytes();
   for (uint32_t victims = 0; victims < kVictimsPerPart; ++victims) {
     const bool record = spare_records_ != kNoPart || record_high_ < parts_.size();
     if (record) {
       *extent = allocator_->place(bytes);
       if (*extent) return true;
+      if (is_scattered(wanted)) return false;
     }
-    if (!evict_one(policy_.victim())) return false;
+    const ObjectId victim = policy_.victim();
+    const uint64_t freed = allocator_->free_bytes() - free_before;
+    if (record && freed >= wanted && evict_run(victim, bytes)) continue;
+    if (record && freed >= kSizesPerPart * wanted) {
+      note_scattered(wanted);
+      return false;
+    }
+    if (!evict_one(victim)) return false;
   }
   return false;
+}
+
+bool Store::is_scattered(uint64_t wanted) const {
+  return wanted >= scattered_bytes_ && clock_.now_ms() < scattered_until_ms_;
+}
+
+void Store::note_scattered(uint64_t wanted) {
+  scattered_bytes_ = wanted;
+  scattered_until_ms_ = clock_.now_ms() + kScatteredMs;
+}
+
+// Evicts the victim with neighbours of its extent, so that there is a hole for `bytes`.
+// Returns false, with nothing evicted, when too few of them may go. Where tenants are kept apart
+// those of others may not.
+bool Store::evict_run(ObjectId victim, uint64_t bytes) {
+  if (victim == kNoObject) return false;
+  const auto may_go = [&](PartId id) {
+    if (state_of(parts_[id].word) != State::kHot) return false;
+    const Part& object = parts_[parts_[id].first];
+    return object.known && holds(object) == 0 &&
+           (!accounts_.quota_required() || object.tenant == parts_[victim].tenant);
+  };
+  const std::vector<PartId> run =
+      allocator_->run_around(parts_[victim].extent, bytes, may_go);
+  for (PartId id : run) {
+    // It went already where another part of its object stood in the run.
+    if (state_of(parts_[id].word) == State::kHot) evict_one(parts_[id].first);
+  }
+  return !run.empty();
 }
 
 bool Store::make_quota(TenantId tenant, uint64_t bytes) {

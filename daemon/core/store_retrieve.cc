@@ -4,6 +4,7 @@
 
 #include "daemon/core/store.h"
 #include "lib/base/prefetch.h"
+#include "lib/ledger/ahead.h"
 
 namespace lmcd::core {
 
@@ -37,21 +38,16 @@ constexpr std::size_t kNear = kFar / 2;
 
 void Store::lookup(uint32_t space, std::span<const lmcd_key_t> keys, lmcd_presence_t* out) {
   metrics_.lookups_total += keys.size();
-  const std::size_t count = keys.size();
   const Spaces::Space* meaning = spaces_.find(space);
-  uint64_t hashes[kFar];
-  const auto hash_ahead = [&](std::size_t at) {
-    hashes[at % kFar] = hash_of(space, keys[at]);
-    index_.prefetch(hashes[at % kFar]);
-  };
-  for (std::size_t at = 0; at < std::min(kFar, count); ++at) hash_ahead(at);
-  for (std::size_t at = 0; at < count; ++at) {
-    const uint64_t hash = hashes[at % kFar];
-    if (at + kFar < count) hash_ahead(at + kFar);
+  auto hashes = ledger::hash_ahead<kFar>(keys.size(), fetch_bucket(space, keys));
+  for (std::size_t at = 0; at < keys.size(); ++at) {
+    const uint64_t hash = hashes.take(at);
     const ledger::Index::Entry entry = index_.look(hash);
     out[at] = {};
-    if (entry.whole && meaning != nullptr) out[at] = {meaning->all_groups(), 0, 0, entry.record};
-    else if (entry.record != kNoPart) out[at] = presence_of(space, keys[at], hash);
+    if (entry.whole() && meaning != nullptr)
+      out[at] = {meaning->all_groups(), 0, 0, entry.record()};
+    else if (entry.present())
+      out[at] = presence_of(space, keys[at], hash);
   }
 }
 
@@ -69,7 +65,7 @@ lmcd_presence_t Store::presence_of(uint32_t space, const lmcd_key_t& key, uint64
 
 // Has at hand what a read of the part that the index names looks at and writes.
 void Store::fetch_to_read(uint64_t hash) const {
-  const PartId id = index_.look(hash).record;
+  const PartId id = index_.look(hash).record();
   if (id >= record_high_) return;
   prefetch_to_write(&parts_[id]);
   prefetch(&ledger_.record(id).word);
@@ -89,16 +85,10 @@ Status Store::acquire(SessionId session, uint64_t lease_id, const AcquireRequest
   lease.lifetime = lifetime;
   const std::size_t count = request.keys.size();
   lease.items.reserve(count);
-  uint64_t hashes[kFar];
-  const auto hash_ahead = [&](std::size_t at) {
-    hashes[at % kFar] = hash_of(request.space, request.keys[at]);
-    index_.prefetch(hashes[at % kFar]);
-  };
-  for (std::size_t at = 0; at < std::min(kFar, count); ++at) hash_ahead(at);
+  auto hashes = ledger::hash_ahead<kFar>(count, fetch_bucket(request.space, request.keys));
   for (std::size_t at = 0; at < count; ++at) {
-    const uint64_t hash = hashes[at % kFar];
-    if (at + kFar < count) hash_ahead(at + kFar);
-    if (at + kNear < count) fetch_to_read(hashes[(at + kNear) % kFar]);
+    const uint64_t hash = hashes.take(at);
+    if (at + kNear < count) fetch_to_read(hashes.later(at + kNear));
     grants[at] = {};
     grants[at].outcome = LMCD_ABSENT;
     const lmcd_part_t part = request.parts.size() == 1 ? request.parts[0] : request.parts[at];
@@ -110,9 +100,12 @@ Status Store::acquire(SessionId session, uint64_t lease_id, const AcquireRequest
       continue;
     }
     const ledger::Record& record = ledger_.record(id);
-    grants[at] = {LMCD_LEASED,  id,
-                  found.word,   allocator_->offset_of(found.extent),
-                  found.length, record.crc32c,
+    grants[at] = {LMCD_LEASED,
+                  id,
+                  found.word,
+                  allocator_->offset_of(found.extent),
+                  found.length,
+                  record.crc32c,
                   ledger::to_label(record.label).has_crc};
     lease.items.push_back({id, found.word});
   }
@@ -179,6 +172,7 @@ void Store::begin_read(SessionId session, SessionBook& book, uint64_t lease_id, 
 void Store::count_use(PartId id, uint64_t now_ms) {
   const PartId object = parts_[id].first;
   policy_.hit(object);
+  accounts_.note_use(parts_[object].tenant);
   ledger::Record& record = ledger_.record(object);
   record.hits.store(record.hits.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
   record.used_ms.store(now_ms, std::memory_order_relaxed);
@@ -237,7 +231,9 @@ uint64_t Store::tick() {
     }
   }
   evict_in_background();
-  return evicting_ || ended == kExpiriesPerTick ? now_ms : leases_.next_expiry_ms();
+  retire_in_background(now_ms);
+  const bool more = evicting_ || retiring_ || ended == kExpiriesPerTick;
+  return more ? now_ms : leases_.next_expiry_ms();
 }
 
 }  // namespace lmcd::core

@@ -8,6 +8,7 @@
 #include "daemon/core/store.h"
 #include "lib/base/prefetch.h"
 #include "lib/base/sync_point.h"
+#include "lib/ledger/ahead.h"
 #include "lib/ledger/racy.h"
 
 namespace lmcd::core {
@@ -40,13 +41,14 @@ const T& nth(std::span<const T> values, std::size_t i) {
 // One reserve in progress: walks the keys in order, the object before each being its parent.
 class Store::Batch {
  public:
-  Batch(Store& store, SessionId session, SessionBook& book, uint64_t lease,
-        const ReserveRequest& request)
+  Batch(Store& store, SessionId session, SessionBook& book, ProcessId payer, TenantId tenant,
+        uint64_t lease, const ReserveRequest& request)
       : store_(store),
         session_(session),
         book_(book),
-        payer_(request.payer != 0 ? request.payer : session),
-        payers_book_(*store.leases_.find(payer_)),
+        payer_(payer),
+        payers_book_(store.leases_.process_of(payer)),
+        tenant_(tenant),
         lease_id_(lease),
         request_(request) {}
 
@@ -56,18 +58,20 @@ class Store::Batch {
     lease_.kind = LeaseKind::kWrite;
     lease_.payer = payer_;
     lease_.items.resize(count);
-    tenant_ = store_.accounts_.intern_for(payer_, request_.tenant);
     if (request_.parent != nullptr) {
       parent_key_ = *request_.parent;
       parent_ = store_.find(request_.space, parent_key_,
                             store_.hash_of(request_.space, parent_key_));
     }
     depth_ = request_.depth;
-    for (std::size_t i = 0; i < std::min(kFar, count); ++i) hash_ahead(i);
+    auto hashes = ledger::hash_ahead<kFar>(count, [this](std::size_t i) {
+      const uint64_t hash = store_.hash_of(request_.space, request_.keys[i]);
+      store_.index_.prefetch_to_write(hash);
+      return hash;
+    });
     for (std::size_t i = 0; i < count; ++i) {
-      hash_ = hashes_[i % kFar];
-      if (i + kFar < count) hash_ahead(i + kFar);
-      if (i + kNear < count) fetch_ahead(i + kNear);
+      hash_ = hashes.take(i);
+      if (i + kNear < count) fetch_known(hashes.later(i + kNear));
       step_to(i);
       grants[i] = {};
       grants[i].outcome = end_ != LMCD_NONE ? end_ : reserve(i, grants[i]);
@@ -78,13 +82,8 @@ class Store::Batch {
   }
 
  private:
-  void hash_ahead(std::size_t i) {
-    hashes_[i % kFar] = store_.hash_of(request_.space, request_.keys[i]);
-    store_.index_.prefetch_to_write(hashes_[i % kFar]);
-  }
-
-  void fetch_ahead(std::size_t i) {
-    const PartId known = store_.index_.look(hashes_[i % kFar]).record;
+  void fetch_known(uint64_t hash) const {
+    const PartId known = store_.index_.look(hash).record();
     if (known < store_.record_high_) prefetch_to_write(&store_.parts_[known]);
   }
 
@@ -144,9 +143,9 @@ class Store::Batch {
         payers_book_.held_bytes > store_.options_.session_bytes - length) {
       return refuse(LMCD_REFUSED);
     }
-    if (!tenant_ || !store_.may_fit_quota(*tenant_, length)) return refuse(LMCD_REFUSED);
+    if (!store_.may_fit_quota(tenant_, length)) return refuse(LMCD_REFUSED);
     if (!store_.may_fit(length)) return refuse(LMCD_NO_SPACE);
-    if (!store_.make_quota(*tenant_, length)) return refuse(LMCD_REFUSED);
+    if (!store_.make_quota(tenant_, length)) return refuse(LMCD_REFUSED);
     std::optional<ExtentId> extent;
     if (!store_.make_room(length, &extent)) return refuse(LMCD_NO_SPACE);
     const PartId id = store_.take_record();
@@ -183,12 +182,13 @@ class Store::Batch {
     part.word = word;
     part.first_child = kNoPart;
     part.extent = extent;
+    store_.allocator_->set_owner(extent, id);
     part.length = static_cast<uint32_t>(length);
     part.part = nth(request_.parts, i);
     part.depth = depth_;
     part.space = request_.space;
     store_.spaces_.add_part(part.space);
-    part.tenant = *tenant_;
+    part.tenant = tenant_;
     store_.ledger_.publish(id,
                            {part.key, parent_key_, store_.allocator_->offset_of(extent),
                             part.length, part.space, part.tenant, part.depth, part.part,
@@ -205,7 +205,7 @@ class Store::Batch {
     }
     ++store_.parts_[object_].writers;
     store_.hold(object_);
-    store_.accounts_.charge(*tenant_, length, payer_);
+    store_.accounts_.charge(tenant_, length, payer_);
     payers_book_.held_bytes += length;
     ++store_.metrics_.reserved_parts_total;
     store_.metrics_.reserved_bytes_total += length;
@@ -216,15 +216,14 @@ class Store::Batch {
   Store& store_;
   const SessionId session_;
   SessionBook& book_;
-  const SessionId payer_;
-  SessionBook& payers_book_;
+  const ProcessId payer_;
+  ProcessBook& payers_book_;
+  const TenantId tenant_;
   const uint64_t lease_id_;
   const ReserveRequest& request_;
 
   Lease lease_;
-  std::optional<TenantId> tenant_;
   std::vector<PartId> found_;
-  uint64_t hashes_[kFar] = {};  // of the keys ahead
   uint64_t hash_ = 0;           // of the present key
   PartId object_ = kNoPart;     // that of the present key
   PartId parent_ = kNoPart;     // that of the key before
@@ -252,7 +251,15 @@ Status Store::reserve(SessionId session, uint64_t lease, const ReserveRequest& r
                    part.rank, part.group, space->rank_count, space->groups.size());
     }
   }
-  Lease made = Batch(*this, session, *book, lease, request).run(grants);
+  if (space->retiring) {
+    return fault(LMCD_E_LIMIT,
+                 "reserve: namespace %u is given up, since places run short and its process has "
+                 "more than %u: open it again",
+                 request.space, Spaces::kAssured);
+  }
+  const SessionBook& payer = request.payer != 0 ? *leases_.find(request.payer) : *book;
+  LMCD_ASSIGN(TenantId tenant, accounts_.intern_for(payer.process, request.tenant));
+  Lease made = Batch(*this, session, *book, payer.process, tenant, lease, request).run(grants);
   if (made.open_items == 0) return {};
   Lease& kept = book->leases.emplace(lease, std::move(made)).first->second;
   leases_.expire_at(session, lease, kept, clock_.now_ms() + options_.write_ttl_ms);
@@ -275,7 +282,8 @@ Status Store::commit(SessionId session, uint64_t lease_id, std::span<const uint3
       return fault(LMCD_E_INVALID, "commit: item %u of a batch of %zu", item, lease->items.size());
   }
   const uint64_t now_ms = clock_.now_ms();
-  SessionBook* payer = leases_.find(lease->payer);
+  const ProcessId payer = lease->payer;
+  uint64_t paid_bytes = 0;
   std::size_t lost = 0;
   uint32_t steps = kAncestors;
   PartId below = kNoPart;  // the object committed last, one step further from the root
@@ -295,7 +303,7 @@ Status Store::commit(SessionId session, uint64_t lease_id, std::span<const uint3
       below = part.first;
       if (!crcs.empty()) ledger_.set_checksum(id, crcs[k]);
       become_hot(id, now_ms);
-      if (payer != nullptr) payer->held_bytes -= part.length;
+      paid_bytes += part.length;
     } else {
       settle_unwritten(item);
       ++lost;
@@ -304,6 +312,7 @@ Status Store::commit(SessionId session, uint64_t lease_id, std::span<const uint3
     --lease->open_items;
   }
   if (below != kNoPart) refresh_ancestors(below, kNoPart, &steps);
+  leases_.discharge(payer, paid_bytes);
   if (lease->open_items == 0) {
     leases_.erase(session, lease_id);
     --metrics_.write_leases;
@@ -322,7 +331,7 @@ Status Store::abort(SessionId session, uint64_t lease_id) {
   for (LeaseItem& item : lease->items) {
     if (item.part == kNoPart) continue;
     if (parts_[item.part].word == item.word) {
-      pay_back(lease->payer, parts_[item.part].length);
+      leases_.discharge(lease->payer, parts_[item.part].length);
       ++metrics_.aborted_parts_total;
       detach_unwritten(item.part);
       drop_part(item.part);
@@ -334,6 +343,14 @@ Status Store::abort(SessionId session, uint64_t lease_id) {
   --metrics_.write_leases;
   ++change_count_;
   return {};
+}
+
+void Store::charge_quarantine(LivenessSlot slot, ProcessId process) {
+  for (PartId id : quarantine_.of(slot)) {
+    if (quarantine_.find(id)->payer != 0) continue;
+    quarantine_.set_payer(id, process);
+    leases_.charge(process, parts_[id].length);
+  }
 }
 
 uint64_t Store::writer_dead(LivenessSlot slot) {
@@ -366,11 +383,6 @@ void Store::fetch_to_commit(PartId id, Fetch what) const {
   if (what == Fetch::kBucket) return index_.prefetch_to_write(hash_of(parts_[id]));
   prefetch_to_write(&parts_[id]);
   ledger_.prefetch_to_write(id);
-}
-
-// What was held for a session that is over was forgotten with it.
-void Store::pay_back(SessionId payer, uint64_t bytes) {
-  if (SessionBook* book = leases_.find(payer)) book->held_bytes -= bytes;
 }
 
 // RESERVED becomes HOT: the bytes are readable from the store of the word on.
@@ -437,7 +449,7 @@ void Store::end_quarantine(PartId id) {
   const Writer owner = *quarantine_.find(id);
   quarantine_.remove(id);
   metrics_.quarantined_bytes -= parts_[id].length;
-  pay_back(owner.payer, parts_[id].length);
+  leases_.discharge(owner.payer, parts_[id].length);
   drop_part(id);
 }
 

@@ -8,6 +8,7 @@
 #include <ctime>
 
 #include "lib/base/bytes.h"
+#include "lib/base/huge_pages.h"
 #include "lib/base/thread.h"
 
 #ifndef MADV_POPULATE_WRITE
@@ -114,6 +115,7 @@ void Frontier::stop_with(int error) {
 }
 
 int populate(std::byte* address, uint64_t length) {
+  make_huge_pages(address, length);
   while (madvise(address, length, MADV_POPULATE_WRITE) != 0) {
     if (errno == EINVAL) return populate_by_touch(address, length);
     if (errno != EINTR) return errno;

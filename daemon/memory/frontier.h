@@ -78,7 +78,8 @@ class Frontier {
 };
 
 // Populates `length` bytes at `address` for writing without changing any, also while others write
-// there. By madvise where the kernel can (Linux 5.14), else by touching.
+// there. By huge pages where they can be had (lib/base/huge_pages.h), by madvise where the kernel
+// can (Linux 5.14), else by touching.
 // Requires: `address` is page-aligned. Returns 0 or an errno value.
 int populate(std::byte* address, uint64_t length);
 int populate_by_touch(std::byte* address, uint64_t length);

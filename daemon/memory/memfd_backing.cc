@@ -12,11 +12,11 @@
 
 #include "daemon/memory/host.h"
 #include "lib/base/bytes.h"
+#include "lib/base/huge_pages.h"
 
 namespace lmcd::memory {
 namespace {
 
-constexpr uint64_t kHugePageBytes = 2 * kMiB;
 constexpr int kSeals = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL;
 
 Result<FileDescriptor> make_sealed(const std::string& name, uint64_t bytes, unsigned flags) {

@@ -11,11 +11,10 @@
 #include "daemon/memory/identity.h"
 #include "daemon/policy/registry.h"
 #include "lib/base/bytes.h"
+#include "lib/base/huge_pages.h"
 
 namespace lmcd::server {
 namespace {
-
-constexpr uint64_t kHugePageBytes = 2 * kMiB;
 
 bool shorter_than(int descriptor, uint64_t bytes) {
   struct stat facts;
@@ -161,6 +160,7 @@ void Incarnation::look_ahead() {
   memory::Frontier& frontier = arena_->frontier();
   frontier.want(std::max(store_->high_water_bytes(), plan_.ahead_bytes));
   tell_populating_stopped();
+  tell_tables_grown();
   store_->ledger().header().frontier_bytes.store(frontier.bytes(), std::memory_order_relaxed);
   store_->metrics().populated_bytes = frontier.bytes();
 }
@@ -172,6 +172,13 @@ void Incarnation::tell_populating_stopped() {
   if (status.ok()) return;
   told_stopped_ = true;
   parts_.log.event(Severity::kWarning, "arena.populate").field("reason", status.text());
+}
+
+void Incarnation::tell_tables_grown() {
+  constexpr uint32_t kStep = kHugePageBytes / sizeof(ledger::Record);
+  if (store_->record_high() < told_records_ + kStep) return;
+  told_records_ = store_->record_high();
+  gatherer_.grown(store_->tables());
 }
 
 Status Incarnation::close() {

@@ -12,6 +12,7 @@
 #include "daemon/core/store.h"
 #include "daemon/memory/arena.h"
 #include "daemon/memory/backing.h"
+#include "daemon/memory/gatherer.h"
 #include "lib/base/guarded.h"
 #include "lib/base/log.h"
 
@@ -79,6 +80,7 @@ class Incarnation {
   Status open_arena(uint64_t populated_bytes);
   Status make_policy();
   void tell_populating_stopped();
+  void tell_tables_grown();
   core::Ledger::Plan ledger_plan() const;
 
   const Plan plan_;
@@ -94,6 +96,8 @@ class Incarnation {
   bool warm_ = false;
   bool told_stopped_ = false;  // that the arena is populated no further
   core::Adopted adopted_;
+  uint32_t told_records_ = 0;  // when the gatherer was last told
+  memory::Gatherer gatherer_;  // last: it works in the tables of the store
 };
 
 }  // namespace lmcd::server

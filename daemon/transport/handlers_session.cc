@@ -8,7 +8,6 @@
 
 #include "daemon/transport/handlers.h"
 #include "daemon/transport/shape.h"
-#include "lib/keys/fingerprint.h"
 #include "lib/wire/limits.h"
 
 namespace lmcd::transport {
@@ -73,7 +72,8 @@ Status answer(Question& question, const wire::Hello& hello) {
   session.name = hello.name;
   session.admin = may_administer(desk.terms, session.peer.uid);
   desk.sessions.greet(session);
-  desk.store.open_session(session.id, session.slot);
+  desk.store.open_session(session.id, session.slot,
+                          core::process_of(session.peer.pid, session.slot));
   welcome(question, hello, !entry.holds_file);
   return {};
 }
@@ -99,10 +99,10 @@ Status answer(Question& question, const wire::NamespaceOpen& message) {
   LMCD_TRY(check_groups("NamespaceOpen", message.groups));
   LMCD_TRY(check_range("NamespaceOpen", "rank_count times groups",
                        message.rank_count * message.groups.size(), 1, wire::kPartsPerObject));
-  LMCD_ASSIGN(lmcd_key_t fingerprint, keys::fingerprint(message.description));
-  LMCD_ASSIGN(uint32_t space, question.desk.store.open_space(
-                                  question.session.id, message.description, fingerprint,
-                                  static_cast<uint32_t>(message.rank_count), message.groups));
+  LMCD_ASSIGN(uint32_t space,
+              question.desk.store.open_space(question.session.id, message.description,
+                                             static_cast<uint32_t>(message.rank_count),
+                                             message.groups));
   return question.answer(wire::NamespaceOpened{space});
 }
 

@@ -13,10 +13,12 @@ ProcessWatch::ProcessWatch(Loop& loop, memory::Liveness& liveness, core::Store& 
       ask_(loop, [this] { ask(); }) {
   // Writers of before a restart. A slot that the file does not have was the earlier daemon's own.
   for (core::LivenessSlot slot : quarantined_slots()) {
-    if (liveness_.hold(slot))
-      know(slot);
-    else
+    if (!liveness_.hold(slot)) {
       store_.writer_dead(slot);
+      continue;
+    }
+    know(slot);
+    store_.charge_quarantine(slot, core::process_of(liveness_.pid_of(slot), slot));
   }
   liveness_.sweep();
   if (!processes_.empty()) ask_.arm_in(0);

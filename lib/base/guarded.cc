@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "lib/base/bytes.h"
+#include "lib/base/huge_pages.h"
 
 namespace lmcd {
 namespace {
@@ -129,6 +130,32 @@ uintptr_t page_bytes_of(int descriptor) {
   return static_cast<uintptr_t>(sysconf(_SC_PAGESIZE));
 }
 
+// Maps at a multiple of 2 MiB what is as large, for huge pages of the file are mapped as such only
+// there. Returns MAP_FAILED with errno as mmap(2).
+void* map_shared(int descriptor, uint64_t length, uintptr_t page_bytes, int protection) {
+  if (length < kHugePageBytes || page_bytes >= kHugePageBytes)
+    return mmap(nullptr, length, protection, MAP_SHARED, descriptor, 0);
+  const uint64_t mapped_bytes = round_up(length, page_bytes);
+  const uint64_t reserved_bytes = mapped_bytes + kHugePageBytes;
+  void* reserved =
+      mmap(nullptr, reserved_bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (reserved == MAP_FAILED) return MAP_FAILED;
+  const uintptr_t begin = reinterpret_cast<uintptr_t>(reserved);
+  const uintptr_t from = round_up(begin, kHugePageBytes);
+  void* address = mmap(reinterpret_cast<void*>(from), length, protection, MAP_SHARED | MAP_FIXED,
+                       descriptor, 0);
+  const int error = errno;
+  if (address == MAP_FAILED) {
+    munmap(reserved, reserved_bytes);
+  } else {
+    if (from > begin) munmap(reserved, from - begin);
+    munmap(reinterpret_cast<void*>(from + mapped_bytes),
+           begin + reserved_bytes - from - mapped_bytes);
+  }
+  errno = error;
+  return address;
+}
+
 // Claims a row for the region, or returns kGuardedRegions when all are taken.
 uint32_t claim(uintptr_t begin, uintptr_t end, uintptr_t page_bytes, int protection) {
   for (uint32_t i = 0; i < kGuardedRegions; ++i) {
@@ -176,7 +203,8 @@ Result<GuardedRegion> GuardedRegion::map(int descriptor, uint64_t length, Access
   if (!installed) return fault(LMCD_E_IO, "the handlers of SIGBUS and fork could not be installed");
 
   const int protection = access == Access::kReadOnly ? PROT_READ : PROT_READ | PROT_WRITE;
-  void* address = mmap(nullptr, length, protection, MAP_SHARED, descriptor, 0);
+  const uintptr_t page_bytes = page_bytes_of(descriptor);
+  void* address = map_shared(descriptor, length, page_bytes, protection);
   if (address == MAP_FAILED)
     return errno_fault(errno == ENOMEM ? LMCD_E_NO_MEMORY : LMCD_E_IO, errno,
                        "map %llu bytes of descriptor %d", static_cast<unsigned long long>(length),
@@ -185,7 +213,6 @@ Result<GuardedRegion> GuardedRegion::map(int descriptor, uint64_t length, Access
   madvise(address, length, MADV_DONTFORK);
 
   const uintptr_t begin = reinterpret_cast<uintptr_t>(address);
-  const uintptr_t page_bytes = page_bytes_of(descriptor);
   const uint64_t mapped_bytes = round_up(length, page_bytes);
   const uint32_t slot = claim(begin, begin + mapped_bytes, page_bytes, protection);
   if (slot == kGuardedRegions) {

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <cerrno>
 
+#include "lib/base/huge_pages.h"
+
 namespace lmcd {
 
 Reservation::~Reservation() {
@@ -24,9 +26,8 @@ Result<Reservation> Reservation::make(uint64_t length) {
 }
 
 void Reservation::expect(uint64_t length) {
-  constexpr uint64_t kHugePage = 2 * kMiB;
-  if (length < kHugePage) return;
-  madvise(address_, std::min(round_up(length, kHugePage), length_), MADV_HUGEPAGE);
+  if (length < kHugePageBytes) return;
+  madvise(address_, std::min(round_up(length, kHugePageBytes), length_), MADV_HUGEPAGE);
 }
 
 }  // namespace lmcd

@@ -7,6 +7,7 @@
 #include <system_error>
 
 #include "lib/base/bytes.h"
+#include "lib/base/huge_pages.h"
 #include "lib/base/thread.h"
 
 namespace lmcd::client {
@@ -72,6 +73,16 @@ void Populator::advise(uint64_t offset, uint64_t length, int advice) {
   if (start < end) madvise(address_ + start, end - start, advice);
 }
 
+// Makes a huge page, or small ones where there are none to be had.
+void Populator::make(uint64_t at) {
+  bool new_to_us = false;
+  for (uint64_t step = at / kStep; step < (at + kHugePageBytes) / kStep; ++step)
+    new_to_us |= take(step);
+  if (!new_to_us) return;
+  make_huge_pages(address_ + at, kHugePageBytes);
+  advise(at, kHugePageBytes, MADV_POPULATE_WRITE);
+}
+
 void Populator::populate(Range range, uint64_t frontier) {
   const uint64_t end = range.offset + range.length;
   const uint64_t exists = round_down(std::min(frontier, bytes_), kStep);
@@ -80,6 +91,11 @@ void Populator::populate(Range range, uint64_t frontier) {
     next = (step + 1) * kStep;
     if (next <= exists) {
       if (take(step)) map_existing(step * kStep, kStep);
+      continue;
+    }
+    if (at % kHugePageBytes == 0 && end - at >= kHugePageBytes) {
+      next = at + kHugePageBytes;
+      make(at);
       continue;
     }
     // A step that is not all ours is not taken: its other pages are for others to make.

@@ -52,7 +52,7 @@ Index::Entry Index::look_past(uint64_t hash) const {
     at = after(at);
     const Bucket& bucket = buckets_[at];
     const Entry entry = look_in(bucket, tag_of(hash));
-    if (entry.record != kAbsent) return entry;
+    if (entry.present()) return entry;
     if (bucket.passed.load(std::memory_order_acquire) == 0) break;
   }
   return {};

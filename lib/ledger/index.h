@@ -46,10 +46,13 @@ inline uint64_t fold(uint64_t a, uint64_t b) {
 // The hash of a key in a namespace. The seed (one an incarnation) keeps crafted sets of keys from
 // being reused.
 inline uint64_t hash_key(const lmcd_key_t& key, uint32_t space, uint64_t seed) {
-  uint64_t words[4];
-  std::memcpy(words, key.bytes, sizeof words);
-  const uint64_t low = fold(words[0] ^ seed, words[1] ^ 0xa0761d6478bd642f);
-  const uint64_t high = fold(words[2] ^ seed, words[3] ^ 0xe7037ed1a0b428db);
+  const auto word = [&key](std::size_t at) {
+    uint64_t value;
+    std::memcpy(&value, key.bytes + at * sizeof value, sizeof value);
+    return value;
+  };
+  const uint64_t low = fold(word(0) ^ seed, word(1) ^ 0xa0761d6478bd642f);
+  const uint64_t high = fold(word(2) ^ seed, word(3) ^ 0xe7037ed1a0b428db);
   return fold(low ^ 0x8ebc6af09c88c6e3, high ^ 0x589965cc75374cc3 ^ uint64_t{space} << 32);
 }
 
@@ -57,12 +60,21 @@ class Index {
  public:
   static constexpr uint32_t kProbes = 64;
   static constexpr uint32_t kAbsent = ~uint32_t{0};
-  static constexpr uint32_t kRecordsMax = uint32_t{1} << 31;
+  static constexpr uint32_t kRecordsMax = (uint32_t{1} << 31) - 1;
 
-  // What a slot says. kAbsent: there is none.
-  struct Entry {
-    uint32_t record = kAbsent;
-    bool whole = false;
+  // What a slot says, or that none does.
+  class Entry {
+   public:
+    Entry() = default;
+    explicit Entry(uint32_t word) : word_(word) {}
+    bool present() const { return word_ != kAbsent; }
+    // Whether the object is there with all its parts.
+    bool whole() const { return word_ >= kWhole && present(); }
+    // kRecordsMax when there is none.
+    uint32_t record() const { return word_ & ~kWhole; }
+
+   private:
+    uint32_t word_ = kAbsent;
   };
 
   Index() = default;
@@ -89,8 +101,8 @@ class Index {
       const Bucket& bucket = buckets_[at];
       for (uint32_t slot = 0; slot < Bucket::kSlots; ++slot) {
         if (bucket.tags[slot].load(std::memory_order_acquire) != tag) continue;
-        const Entry entry = entry_in(bucket.entries[slot].load(std::memory_order_acquire));
-        if (same(entry.record)) return entry.record;
+        const Entry entry(bucket.entries[slot].load(std::memory_order_acquire));
+        if (same(entry.record())) return entry.record();
       }
       if (bucket.passed.load(std::memory_order_acquire) == 0) break;
     }
@@ -102,7 +114,7 @@ class Index {
   Entry look(uint64_t hash) const {
     const Bucket& home = buckets_[home_of(hash)];
     const Entry entry = look_in(home, tag_of(hash));
-    if (entry.record != kAbsent || home.passed.load(std::memory_order_acquire) == 0) return entry;
+    if (entry.present() || home.passed.load(std::memory_order_acquire) == 0) return entry;
     return look_past(hash);
   }
 
@@ -132,17 +144,17 @@ class Index {
   uint32_t after(uint32_t bucket) const { return bucket + 1 == bucket_count_ ? 0 : bucket + 1; }
 
   static uint64_t tag_of(uint64_t hash) { return hash | 1; }
-  static Entry entry_in(uint32_t word) { return {word & ~kWhole, (word & kWhole) != 0}; }
 
   // Looks at all slots without a branch: which of them it is, no processor predicts.
   static Entry look_in(const Bucket& bucket, uint64_t tag) {
     uint32_t slot = Bucket::kSlots;
+#pragma GCC unroll 5
     for (uint32_t at = Bucket::kSlots; at-- > 0;)
       slot = bucket.tags[at].load(std::memory_order_acquire) == tag ? at : slot;
     if (slot == Bucket::kSlots) return {};
     const uint32_t word = bucket.entries[slot].load(std::memory_order_acquire);
     // The slot may have got another key between the two loads.
-    return bucket.tags[slot].load(std::memory_order_relaxed) == tag ? entry_in(word) : Entry{};
+    return bucket.tags[slot].load(std::memory_order_relaxed) == tag ? Entry(word) : Entry();
   }
 
   Entry look_past(uint64_t hash) const;

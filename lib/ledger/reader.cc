@@ -5,15 +5,16 @@
 
 #include "lib/base/bytes.h"
 #include "lib/base/prefetch.h"
+#include "lib/ledger/ahead.h"
 #include "lib/ledger/racy.h"
 
 namespace lmcd::ledger {
 namespace {
 
-// Keys worked on together, so that their cache misses overlap.
-constexpr std::size_t kWave = 32;
-// How far a lookup's prefetches run ahead; a power of two.
-constexpr std::size_t kAhead = 32;
+// How far ahead of a key's turn its bucket is fetched into the processor's cache, and the record
+// that the bucket names.
+constexpr std::size_t kFar = 32;
+constexpr std::size_t kNear = kFar / 2;
 constexpr uint32_t kGroupsMax = std::extent_v<decltype(SpaceEntry::groups)>;
 // Records of one object: ranks times groups.
 constexpr uint32_t kPartsMax = 256 * kGroupsMax;
@@ -38,8 +39,8 @@ Result<Reader> Reader::open(const void* ledger, uint64_t bytes) {
     return fault(LMCD_E_CORRUPT, "ledger: no ledger header in %llu bytes",
                  (unsigned long long)bytes);
   if (shape.version != kLedgerVersion) {
-    return fault(LMCD_E_VERSION, "ledger: layout version %u, this library reads %u",
-                 shape.version, kLedgerVersion);
+    return fault(LMCD_E_VERSION, "ledger: layout version %u, this library reads %u", shape.version,
+                 kLedgerVersion);
   }
   if (shape.ledger_bytes > bytes || shape.bucket_count == 0 || shape.space_capacity == 0 ||
       !inside(shape, shape.space_offset, shape.space_capacity, sizeof(SpaceEntry)) ||
@@ -60,7 +61,7 @@ Result<Reader> Reader::open(const void* ledger, uint64_t bytes) {
 
 const SpaceEntry* Reader::space(uint32_t place) const {
   return place < shape_.space_capacity ? at<SpaceEntry>(header_, shape_.space_offset) + place
-                                         : nullptr;
+                                       : nullptr;
 }
 
 bool Reader::has_space(uint32_t number) const {
@@ -71,9 +72,8 @@ bool Reader::has_space(uint32_t number) const {
 }
 
 const TenantEntry* Reader::tenant(uint32_t number) const {
-  return number < shape_.tenant_capacity
-             ? at<TenantEntry>(header_, shape_.tenant_offset) + number
-             : nullptr;
+  return number < shape_.tenant_capacity ? at<TenantEntry>(header_, shape_.tenant_offset) + number
+                                         : nullptr;
 }
 
 uint64_t Reader::incarnation() const {
@@ -95,20 +95,23 @@ void Reader::lookup(uint32_t space, std::span<const lmcd_key_t> keys, lmcd_prese
   const SpaceEntry* meaning = this->space(place);
   const uint32_t groups = meaning == nullptr ? 0 : std::min(peek(meaning->group_count), kGroupsMax);
   const uint32_t all_groups = (uint32_t{1} << groups) - 1;
-  const std::size_t count = keys.size();
-  uint64_t hashes[kAhead];
-  const auto hash_ahead = [&](std::size_t at) {
-    hashes[at % kAhead] = hash_of(space, keys[at]);
-    index_.prefetch(hashes[at % kAhead]);
-  };
-  for (std::size_t at = 0; at < std::min(kAhead, count); ++at) hash_ahead(at);
-  for (std::size_t at = 0; at < count; ++at) {
-    const uint64_t hash = hashes[at % kAhead];
-    if (at + kAhead < count) hash_ahead(at + kAhead);
-    const Index::Entry entry = index_.look(hash);
-    out[at] = entry.whole ? lmcd_presence_t{all_groups, 0, 0, entry.record} : lmcd_presence_t{};
-    if (!entry.whole && entry.record != Index::kAbsent)
+  // Copies, which no store into `out` can change.
+  const Index index = index_;
+  const uint64_t seed = shape_.hash_seed;
+  auto hashes = hash_ahead<kFar>(keys.size(), [&](std::size_t at) {
+    const uint64_t hash = hash_key(keys[at], space, seed);
+    index.prefetch(hash);
+    return hash;
+  });
+  for (std::size_t at = 0; at < keys.size(); ++at) {
+    const uint64_t hash = hashes.take(at);
+    const Index::Entry entry = index.look(hash);
+    out[at] = {};
+    if (entry.whole()) {
+      out[at] = {all_groups, 0, 0, entry.record()};
+    } else if (entry.present()) {
       look_closely(place, keys[at], hash, out[at]);
+    }
   }
 }
 
@@ -120,8 +123,7 @@ void Reader::look_closely(uint32_t place, const lmcd_key_t& key, uint64_t hash,
   const uint64_t word = first->word.load(std::memory_order_acquire);
   const uint32_t hot = first->hot_groups.load(std::memory_order_relaxed);
   const uint32_t pending = first->pending_groups.load(std::memory_order_relaxed);
-  const bool mine =
-      to_label(peek(first->label)).space == place && peek_equal(first->key, key);
+  const bool mine = to_label(peek(first->label)).space == place && peek_equal(first->key, key);
   std::atomic_thread_fence(std::memory_order_acquire);
   const State state = state_of(word);
   // One that changed under us is a miss: an ordinary answer.
@@ -162,21 +164,19 @@ void Reader::locate_part(uint32_t place, uint32_t first, const lmcd_key_t& key, 
 void Reader::locate(uint32_t space, std::span<const lmcd_key_t> keys,
                     std::span<const lmcd_part_t> parts, lmcd_grant_t* out) const {
   const uint32_t place = place_of(space);
-  uint64_t hashes[kWave];
-  for (std::size_t start = 0; start < keys.size(); start += kWave) {
-    const std::size_t count = std::min(kWave, keys.size() - start);
-    for (std::size_t i = 0; i < count; ++i) {
-      hashes[i] = hash_of(space, keys[start + i]);
-      index_.prefetch(hashes[i]);
-    }
-    for (std::size_t i = 0; i < count; ++i) prefetch(record(index_.look(hashes[i]).record));
-    for (std::size_t i = 0; i < count; ++i) {
-      const std::size_t item = start + i;
-      out[item] = {};
-      out[item].outcome = LMCD_ABSENT;
-      const lmcd_part_t part = parts.size() == 1 ? parts[0] : parts[item];
-      locate_part(place, first_record(place, keys[item], hashes[i]), keys[item], part, out[item]);
-    }
+  const std::size_t count = keys.size();
+  auto hashes = hash_ahead<kFar>(count, [&](std::size_t at) {
+    const uint64_t hash = hash_key(keys[at], space, shape_.hash_seed);
+    index_.prefetch(hash);
+    return hash;
+  });
+  for (std::size_t at = 0; at < count; ++at) {
+    const uint64_t hash = hashes.take(at);
+    if (at + kNear < count) prefetch(record(index_.look(hashes.later(at + kNear)).record()));
+    out[at] = {};
+    out[at].outcome = LMCD_ABSENT;
+    const lmcd_part_t part = parts.size() == 1 ? parts[0] : parts[at];
+    locate_part(place, first_record(place, keys[at], hash), keys[at], part, out[at]);
   }
 }
 

@@ -52,9 +52,6 @@ class Reader {
   }
 
  private:
-  uint64_t hash_of(uint32_t space, const lmcd_key_t& key) const {
-    return hash_key(key, space, shape_.hash_seed);
-  }
   uint32_t place_of(uint32_t space) const { return space % shape_.space_capacity; }
   // The functions below know a namespace by the place of its entry.
   //

@@ -127,7 +127,7 @@ class World {
         must(Store::make(Ledger::format(memory_.address(), plan_), {}, *policy, clock_, deaf_));
     const lmcd_group_t groups[] = {{LMCD_GROUP_FULL, 0}, {LMCD_GROUP_WINDOW, 2}};
     store->open_session(kSession, 3);
-    const uint32_t space = must(store->open_space(kSession, "fuzz", keys_[0], 2, groups));
+    const uint32_t space = must(store->open_space(kSession, "fuzz", 2, groups));
     for (uint32_t lease = 1; lease <= 4; ++lease) {
       const lmcd_part_t part{static_cast<uint16_t>(lease % 2), static_cast<uint16_t>(lease / 3)};
       const uint64_t length = 3000 * lease;

@@ -40,6 +40,7 @@ class PlainLru final : public EvictionPolicy {
     std::erase(withheld_, id);
   }
   ObjectId victim() override {
+    if (keeps_all_) return kNoObject;
     auto found =
         std::find_if(order_.begin(), order_.end(), [&](ObjectId id) { return may_go(id); });
     return found == order_.end() ? kNoObject : *found;
@@ -50,6 +51,9 @@ class PlainLru final : public EvictionPolicy {
     return found == order_.end() ? kNoObject : *found;
   }
 
+  // Proposes nothing from now on.
+  void keep_all() { keeps_all_ = true; }
+
  private:
   bool may_go(ObjectId id) const {
     return std::find(withheld_.begin(), withheld_.end(), id) == withheld_.end();
@@ -58,6 +62,7 @@ class PlainLru final : public EvictionPolicy {
   std::map<ObjectId, uint32_t> tenants_;
   std::list<ObjectId> order_;
   std::vector<ObjectId> withheld_;
+  bool keeps_all_ = false;
 };
 
 class RecordedEvents final : public EventSink {
@@ -120,8 +125,8 @@ class StoreTest : public testing::Test {
 
   uint32_t open_space(uint32_t ranks, uint32_t groups) {
     std::vector<lmcd_group_t> kinds(groups, lmcd_group_t{LMCD_GROUP_FULL, 0});
-    auto opened =
-        store_->open_space(kSession, "test", key_of(1000 + ranks * 16 + groups), ranks, kinds);
+    auto opened = store_->open_space(
+        kSession, "test " + std::to_string(ranks) + " " + std::to_string(groups), ranks, kinds);
     EXPECT_TRUE(opened.ok());
     return opened.value();
   }

@@ -1,5 +1,6 @@
 // The life of a part, arrow by arrow: what each verb answers, what the ledger shows to readers at
 // each point, and that every byte of the arena comes back.
+#include <functional>
 #include <set>
 #include <string>
 
@@ -299,7 +300,7 @@ TEST_F(Life, a_ledger_of_another_state_directory_is_refused) {
 
 TEST(LeaseBook, a_number_used_again_leaves_nothing_of_the_leases_before) {
   LeaseBook book;
-  SessionBook& session = book.open(1, 1);
+  SessionBook& session = book.open(1, 1, 1);
   for (uint64_t turn = 0; turn < 50'000; ++turn) {
     Lease& lease = session.leases[7];
     book.expire_at(1, 7, lease, 1000 + turn);
@@ -373,12 +374,81 @@ TEST_F(Life, a_session_limit_counts_quarantine_too) {
   EXPECT_EQ(reserve(kSession, 3, {key_of(5)})[0].outcome, LMCD_RESERVED);
 }
 
+// An arena full of small objects whose ages are in no order of their places.
+class Scattered : public StoreTest {
+ protected:
+  static constexpr uint64_t kObjects = 256;
+
+  void fill(uint64_t step) {
+    start(kObjects, {}, 2 * kObjects);
+    for (uint64_t n = 0; n < kObjects; ++n) put(n + 1, {key_of(n)});
+    for (uint64_t n = 0; n < kObjects; ++n) {
+      acquire(kOther, n + 1, {key_of(n * step % kObjects)});
+      store_->release(kOther, n + 1).code();
+    }
+  }
+  uint32_t reserve_large(uint64_t lease, uint64_t extents) {
+    return reserve(kSession, lease, {key_of(lease)}, {}, extents * kAlign)[0].outcome;
+  }
+};
+
+TEST_F(Scattered, a_large_object_evicts_little_more_than_its_size) {
+  fill(77);
+  EXPECT_EQ(reserve_large(1000, 32), LMCD_RESERVED);
+  EXPECT_LE(store_->metrics().evicted_objects_total, 2 * 32u);
+}
+
+TEST_F(Scattered, a_size_that_finds_no_run_does_not_empty_the_arena) {
+  fill(77);
+  // Every tenth stays: there is no run of 32.
+  for (uint64_t n = 0; n < kObjects; n += 10) acquire(kOther, 5000 + n, {key_of(n)});
+  for (uint64_t lease = 1000; lease < 1010; ++lease)
+    EXPECT_EQ(reserve_large(lease, 32), LMCD_NO_SPACE);
+  EXPECT_LE(store_->metrics().evicted_objects_total, 2 * 32u);
+  EXPECT_EQ(reserve_large(1010, 4), LMCD_RESERVED) << "a smaller one finds room";
+  for (uint64_t n = 0; n < kObjects; n += 10) store_->release(kOther, 5000 + n).code();
+  clock_.advance_ms(1000);
+  EXPECT_EQ(reserve_large(1011, 32), LMCD_RESERVED);
+}
+
+TEST_F(Life, a_process_that_connects_again_still_pays_for_its_quarantine) {
+  constexpr ProcessId kProcess = 4711;
+  start(8, {.session_bytes = 2 * kAlign});
+  store_->open_session(21, 5, kProcess);
+  reserve(21, 1, keys_of(1, 2));
+  store_->close_session(21);
+  // Another session, even with another liveness file, and one beside it: the same process.
+  store_->open_session(22, 6, kProcess);
+  store_->open_session(23, 5, kProcess);
+  EXPECT_EQ(reserve(22, 1, {key_of(5)})[0].outcome, LMCD_REFUSED);
+  EXPECT_EQ(store_->use_of(23).held_bytes, 2 * kAlign);
+  EXPECT_EQ(reserve(kSession, 1, {key_of(5)})[0].outcome, LMCD_RESERVED);
+  EXPECT_EQ(store_->writer_dead(5), 2u);
+  EXPECT_EQ(store_->use_of(23).held_bytes, 0u);
+  EXPECT_EQ(reserve(22, 2, {key_of(6)})[0].outcome, LMCD_RESERVED);
+  ASSERT_TRUE(store_->commit(22, 2, {}, {}).ok());
+  EXPECT_EQ(store_->use_of(22).held_bytes, 0u);
+}
+
+TEST_F(Life, a_restart_does_not_forget_whose_quarantine_it_is) {
+  constexpr ProcessId kProcess = 4711;
+  start(8, {.session_bytes = 2 * kAlign});
+  reserve(kSession, 1, keys_of(1, 2));
+  EXPECT_EQ(restart({.session_bytes = 2 * kAlign}).quarantined, 2u);
+  store_->charge_quarantine(1, kProcess);
+  store_->open_session(21, 1, kProcess);
+  EXPECT_EQ(store_->use_of(21).held_bytes, 2 * kAlign);
+  EXPECT_EQ(reserve(21, 1, {key_of(5)})[0].outcome, LMCD_REFUSED);
+  EXPECT_EQ(store_->writer_stopped(kSession, 1, std::vector<uint64_t>{1}), 2u);
+  EXPECT_EQ(store_->use_of(21).held_bytes, 0u);
+}
+
 TEST_F(Life, a_namespace_that_nobody_needs_makes_room_for_the_next) {
   start(8);
   put(1, {key_of(1)});
   const lmcd_group_t group{LMCD_GROUP_FULL, 0};
   auto open = [&](SessionId session, uint64_t n) {
-    return store_->open_space(session, "s" + std::to_string(n), key_of(50'000 + n), 1, {&group, 1});
+    return store_->open_space(session, "s" + std::to_string(n), 1, {&group, 1});
   };
   // Sessions that come and go leave their namespaces behind; one has its own open all the time.
   const uint32_t kept = open(kOther, 0).value();
@@ -410,6 +480,48 @@ TEST_F(Life, a_namespace_that_nobody_needs_makes_room_for_the_next) {
   EXPECT_EQ(store_->spaces().find(last)->number, last);
 }
 
+// What a next daemon says to a ledger whose namespace was changed by `change`.
+class BrokenSpace : public StoreTest {
+ protected:
+  Status adopt_after(const std::function<void(ledger::SpaceEntry&)>& change) {
+    start(8);
+    put(1, {key_of(1)});
+    change(store_->ledger().space(space_ % Ledger::kSpaces));
+    store_.reset();
+    policy_ = std::make_unique<PlainLru>();
+    auto ledger = Ledger::attach(memory_.address(), Ledger::bytes_for(plan_), plan_);
+    Adopted found;
+    auto adopted = Store::adopt(ledger.value(), {}, *policy_, clock_, events_, &found);
+    return adopted.ok() ? Status() : adopted.status();
+  }
+};
+
+TEST_F(BrokenSpace, is_refused_by_name) {
+  using Entry = ledger::SpaceEntry;
+  const std::pair<const char*, std::function<void(Entry&)>> cases[] = {
+      {"a group of kind 9", [](Entry& entry) { entry.groups[0].kind = 9; }},
+      {"a window of 0", [](Entry& entry) { entry.groups[0].kind = LMCD_GROUP_WINDOW; }},
+      {"a window of 3", [](Entry& entry) { entry.groups[0].window_chunks = 3; }},
+      {"257 ranks", [](Entry& entry) { entry.rank_count = 257; }},
+      {"256 ranks and 5 groups",
+       [](Entry& entry) {
+         entry.rank_count = 256;
+         entry.group_count = 5;
+       }},
+      {"0 groups", [](Entry& entry) { entry.group_count = 0; }},
+      {"a fingerprint that is not", [](Entry& entry) { entry.fingerprint[7] ^= 1; }},
+      {"a fingerprint that is not", [](Entry& entry) { entry.description[0] ^= 1; }},
+      {"a fingerprint that is not", [](Entry& entry) { entry.description_bytes = ~0u; }},
+  };
+  for (const auto& [text, change] : cases) {
+    const Status status = adopt_after(change);
+    EXPECT_EQ(status.code(), LMCD_E_CORRUPT) << text;
+    EXPECT_NE(status.text().find(text), std::string::npos) << status.text();
+    EXPECT_NE(status.text().find("namespace 0"), std::string::npos) << status.text();
+  }
+  EXPECT_TRUE(adopt_after([](Entry&) {}).ok());
+}
+
 TEST_F(Life, a_number_of_before_names_nothing) {
   start(8);
   const lmcd_key_t key = key_of(1);
@@ -421,34 +533,156 @@ TEST_F(Life, a_number_of_before_names_nothing) {
   EXPECT_EQ(store_->reserve(kSession, 1, request, &grant).code(), LMCD_E_INVALID);
 }
 
-TEST_F(Life, one_session_keeps_only_so_many_namespaces) {
-  start(8);
-  const lmcd_group_t group{LMCD_GROUP_FULL, 0};
-  lmcd_code_t code = LMCD_OK;
-  for (uint64_t n = 0; n < Ledger::kSpaces && code == LMCD_OK; ++n) {
-    auto opened = store_->open_space(kSession, "s", key_of(50'000 + n), 1, {&group, 1});
-    if (!opened.ok()) code = opened.status().code();
+// Opens the namespace called `n` for the session.
+class Namespaces : public StoreTest {
+ protected:
+  Result<uint32_t> open(SessionId session, uint64_t n) {
+    const lmcd_group_t group{LMCD_GROUP_FULL, 0};
+    return store_->open_space(session, "s" + std::to_string(n), 1, {&group, 1});
   }
-  EXPECT_EQ(code, LMCD_E_LIMIT);
-  EXPECT_TRUE(store_->open_space(kOther, "s", key_of(90'000), 1, {&group, 1}).ok());
+  lmcd_code_t put_into(SessionId session, uint32_t space, uint64_t n) {
+    const lmcd_key_t key = key_of(n);
+    const lmcd_part_t part{};
+    const uint64_t length = kAlign;
+    wire::Grant grant;
+    const ReserveRequest request{space, "", nullptr, 0, {&key, 1}, {&part, 1}, {&length, 1}};
+    Status status = store_->reserve(session, n, request, &grant);
+    if (status.ok()) status = store_->commit(session, n, {}, {});
+    return status.code();
+  }
+};
+
+TEST_F(Namespaces, one_process_keeps_only_so_many_open) {
+  start(8);
+  store_->open_session(21, 5, 4711);
+  store_->open_session(22, 6, 4711);
+  uint64_t n = 0;
+  while (n < Ledger::kSpaces && open(n % 2 == 0 ? 21 : 22, n).ok()) ++n;
+  EXPECT_EQ(n, 512u);
+  EXPECT_EQ(open(21, n).status().code(), LMCD_E_LIMIT);
+  EXPECT_TRUE(open(22, 0).ok()) << "the process has it open already";
+  EXPECT_TRUE(open(21, 0).ok());
+  EXPECT_TRUE(open(kOther, 90'000).ok());
+  store_->close_session(22);
+  EXPECT_TRUE(open(21, n).ok()) << "the other session's are given back";
 }
 
-TEST_F(Life, one_session_does_not_use_up_the_tenants) {
-  constexpr uint32_t kTenants = Ledger::kTenants;
-  start(kTenants, {}, kTenants);
-  auto reserve_for = [&](SessionId session, uint64_t n, const std::string& tenant) {
-    return reserve(session, n, {key_of(n)}, {}, kAlign, tenant)[0].outcome;
-  };
+TEST_F(Namespaces, many_processes_that_hoard_shut_nobody_out) {
+  constexpr uint32_t kRecords = 8192;
+  start(kRecords, {}, kRecords);
+  const uint32_t mine = open(kOther, 90'000).value();
+  ASSERT_EQ(put_into(kOther, mine, 90'000), LMCD_OK);
+  // Each has something in each, and keeps it open.
+  uint64_t n = 0;
+  for (SessionId hoarder = 100; hoarder < 108; ++hoarder) {
+    store_->open_session(hoarder, 7, hoarder);
+    for (int i = 0; i < 512; ++i, ++n) {
+      auto opened = open(hoarder, n);
+      if (opened.ok()) {
+        ASSERT_EQ(put_into(hoarder, opened.value(), n + 1), LMCD_OK);
+      }
+    }
+  }
+  store_->tick();
+  for (uint64_t one = 0; one < 200; ++one) {
+    const SessionId session = 1000 + one;
+    store_->open_session(session, 8, session);
+    auto opened = open(session, 100'000 + one);
+    ASSERT_TRUE(opened.ok()) << one << ": " << opened.status().text();
+    EXPECT_EQ(put_into(session, opened.value(), 100'000 + one), LMCD_OK);
+    store_->tick();
+  }
+  EXPECT_EQ(put_into(kOther, mine, 90'001), LMCD_OK) << "who has few keeps them";
+}
+
+TEST_F(Namespaces, what_was_given_up_is_had_again_by_who_opens_it) {
+  start(Ledger::kSpaces * 2, {}, Ledger::kSpaces * 2);
+  std::vector<uint32_t> numbers;
+  uint64_t n = 0;
+  for (SessionId hoarder = 100; hoarder < 108; ++hoarder) {
+    store_->open_session(hoarder, 7, hoarder);
+    for (int i = 0; i < 490; ++i, ++n) {
+      numbers.push_back(open(hoarder, n).value());
+      ASSERT_EQ(put_into(hoarder, numbers.back(), n + 1), LMCD_OK);
+    }
+  }
+  // Read, so that it cannot go at once.
+  const lmcd_key_t first = key_of(1);
+  const lmcd_part_t part{};
+  wire::Grant grant;
+  ASSERT_TRUE(
+      store_->acquire(100, 99'999, {numbers[0], {&first, 1}, {&part, 1}}, &grant).ok());
+  store_->tick();
+  ASSERT_TRUE(store_->spaces().find(numbers[0])->retiring);
+  EXPECT_EQ(put_into(100, numbers[0], 80'000), LMCD_E_LIMIT);
+  EXPECT_EQ(open(kOther, 0).value(), numbers[0]);
+  EXPECT_EQ(put_into(100, numbers[0], 80'000), LMCD_OK);
+}
+
+class Tenants : public StoreTest {
+ protected:
+  static constexpr uint32_t kTenants = Ledger::kTenants;
+
+  // Stores one object of the tenant called `name`. Returns whether that was possible.
+  bool put_for(SessionId session, uint64_t n, const std::string& name) {
+    const lmcd_key_t key = key_of(n);
+    const lmcd_part_t part{};
+    const uint64_t length = kAlign;
+    wire::Grant grant;
+    const ReserveRequest request{space_, name, nullptr, 0, {&key, 1}, {&part, 1}, {&length, 1}};
+    Status status = store_->reserve(session, n, request, &grant);
+    last_text_ = status.text();
+    EXPECT_TRUE(status.ok() || status.code() == LMCD_E_LIMIT) << status.text();
+    return status.ok() && store_->commit(session, n, {}, {}).ok();
+  }
+
+  std::string last_text_;
+};
+
+TEST_F(Tenants, come_without_end_and_the_coldest_go) {
+  start(2 * kTenants, {}, 2 * kTenants);
+  ASSERT_TRUE(store_->accounts().set_quota("t1", kTenants * kAlign).ok());
+  ASSERT_TRUE(put_for(kOther, 50'000, "of another"));
+  for (uint64_t n = 1; n <= kTenants + 2000; ++n) {
+    ASSERT_TRUE(put_for(kSession, n, "t" + std::to_string(n))) << n << ": " << last_text_;
+    if (n % 64 == 0) acquire(kSession, n, {key_of(2)});
+    if (n == 100) {
+      const lmcd_key_t pinned = key_of(3);
+      store_->pin({.keys = {&pinned, 1}}, true);
+    }
+    store_->tick();
+  }
+  EXPECT_EQ(lookup(key_of(1)).hot, 1u) << "it has a quota";
+  EXPECT_EQ(lookup(key_of(2)).hot, 1u) << "it is read";
+  EXPECT_EQ(lookup(key_of(3)).hot, 1u) << "it is pinned";
+  EXPECT_EQ(lookup(key_of(4)).hot, 0u);
+  EXPECT_EQ(lookup(key_of(50'000)).hot, 1u) << "its process brought few";
+  EXPECT_FALSE(store_->accounts().find("t4").has_value() &&
+               store_->accounts().at(*store_->accounts().find("t4")).used_bytes != 0);
+}
+
+TEST_F(Tenants, who_brings_many_at_once_leaves_some_to_others) {
+  start(2 * kTenants, {}, 2 * kTenants);
   uint64_t n = 1;
-  while (n < kTenants && reserve_for(kSession, n, "t" + std::to_string(n)) == LMCD_RESERVED) ++n;
-  EXPECT_EQ(n, kTenants / 2 + 1);
-  EXPECT_EQ(reserve_for(kSession, 20'000, "one more"), LMCD_REFUSED);
-  EXPECT_EQ(reserve_for(kSession, 20'001, "t1"), LMCD_RESERVED);
-  EXPECT_EQ(reserve_for(kOther, 20'002, "of another"), LMCD_RESERVED);
-  // What is gone is brought no more.
-  ASSERT_TRUE(store_->abort(kSession, 5).ok());
-  EXPECT_EQ(reserve_for(kSession, 20'003, "one more"), LMCD_RESERVED);
-  EXPECT_EQ(reserve_for(kSession, 20'004, "two more"), LMCD_REFUSED);
+  while (n < kTenants && put_for(kSession, n, "t" + std::to_string(n))) ++n;
+  EXPECT_EQ(n, kTenants - kTenants / 16 + 1);
+  EXPECT_NE(last_text_.find("try again; or use fewer tenants"), std::string::npos) << last_text_;
+  EXPECT_TRUE(put_for(kSession, 60'000, "t1")) << "it has a number";
+  for (uint64_t one = 0; one < 500; ++one)
+    ASSERT_TRUE(put_for(kOther, 50'000 + one, "o" + std::to_string(one)));
+  for (int turn = 0; turn < 4; ++turn) store_->tick();
+  EXPECT_TRUE(put_for(kSession, 60'001, "one more"));
+  EXPECT_EQ(lookup(key_of(50'000)).hot, 1u);
+}
+
+TEST_F(Tenants, go_not_where_the_policy_lets_nothing_go) {
+  start(2 * kTenants, {}, 2 * kTenants);
+  uint64_t n = 1;
+  while (n < kTenants && put_for(kSession, n, "t" + std::to_string(n))) ++n;
+  policy_->keep_all();
+  EXPECT_LT(store_->tick(), UINT64_MAX);
+  EXPECT_EQ(store_->tick(), store_->tick()) << "it does not go on and on";
+  EXPECT_EQ(store_->metrics().evicted_objects_total, 0u);
 }
 
 TEST_F(Life, what_is_written_for_another_session_counts_against_that_one) {

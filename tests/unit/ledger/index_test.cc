@@ -55,7 +55,7 @@ TEST_F(IndexTest, replace_lets_an_entry_name_another_record_as_whole_as_before) 
   index_.replace(77, 5, 9);
   EXPECT_EQ(find(77, 5), Index::kAbsent);
   EXPECT_EQ(find(77, 9), 9u);
-  EXPECT_TRUE(index_.look(77).whole);
+  EXPECT_TRUE(index_.look(77).whole());
 }
 
 TEST_F(IndexTest, the_hash_alone_tells_the_record_and_whether_it_is_whole) {
@@ -65,14 +65,14 @@ TEST_F(IndexTest, the_hash_alone_tells_the_record_and_whether_it_is_whole) {
   index_.set_whole(10 + 2 * 7, 7, true);
   for (uint32_t record = 0; record < 12; ++record) {
     const Index::Entry entry = index_.look(10 + 2 * record);
-    EXPECT_EQ(entry.record, record) << "though a bucket has five places";
-    EXPECT_EQ(entry.whole, record == 7);
+    EXPECT_EQ(entry.record(), record) << "though a bucket has five places";
+    EXPECT_EQ(entry.whole(), record == 7);
   }
-  EXPECT_EQ(index_.look(far_bucket).record, Index::kAbsent);
+  EXPECT_FALSE(index_.look(far_bucket).present());
   index_.set_whole(10 + 2 * 7, 7, false);
-  EXPECT_FALSE(index_.look(10 + 2 * 7).whole);
+  EXPECT_FALSE(index_.look(10 + 2 * 7).whole());
   index_.erase(10 + 2 * 7, 7);
-  EXPECT_EQ(index_.look(10 + 2 * 7).record, Index::kAbsent);
+  EXPECT_FALSE(index_.look(10 + 2 * 7).present());
 }
 
 TEST_F(IndexTest, a_mirror_has_each_change) {
@@ -99,7 +99,7 @@ TEST_F(IndexTest, a_mirror_has_each_change) {
   random.seed(3);
   for (uint32_t record = 0; record < 1000; ++record) {
     const uint32_t shown_as = record % 5 == 0 ? record + 5000 : record;
-    EXPECT_EQ(reader.look(random()).record, record % 2 == 0 ? Index::kAbsent : shown_as);
+    EXPECT_EQ(reader.look(random()).record(), record % 2 == 0 ? Index::kRecordsMax : shown_as);
   }
 }
 
