@@ -164,8 +164,9 @@ Result<std::vector<FoundSegment>> LogFile::find_segments() {
   return found;
 }
 
-// The newest filling that the stamps of a segment tell of; 0 when there is none. The first block
-// of one that was begun is a stamp, or a write that was torn and lost nothing else.
+// The filling that the first stamp of a segment tells of; 0 when there is none. A look at one block
+// keeps the opening of a large and nearly empty log short; a segment whose mark and first record
+// are both damaged is given up for it.
 Result<uint64_t> LogFile::newest_filling(uint64_t segment) {
   AlignedMemory memory = allocate_aligned(kBlockBytes);
   if (!memory) return fault(LMCD_E_NO_MEMORY, "no memory for a block");
