@@ -83,6 +83,7 @@ def test_a_living_client_hits_within_a_second_of_a_kill(folder: pathlib.Path) ->
         (["--l1-size-gb", "1", "--chunk-size", "0"], '"0" is not valid; takes 1 to 65536'),
         (["--l1-size-gb", "1", "--l1-sise-gb", "2"], 'did you mean "l1-size-gb"?'),
         (["--l1-size-gb", "1", "--http-port", "1"], "it comes with the admin server"),
+        (["--watchdog-seconds", "nan", "--l1-size-gb", "1"], "is no number from 0 to 3600"),
     ],
 )
 def test_a_wrong_option_is_one_line_and_status_2(options: list[str], text: str) -> None:
@@ -103,3 +104,4 @@ def test_help_shows_every_option_of_the_daemon() -> None:
     shown = subprocess.check_output([sys.executable, "-m", "lmcd", "serve", "--help"], text=True)
     for option in described["options"]:
         assert option["flag"] in shown
+    assert shown.splitlines()[0].endswith("serve [OPTIONS] [DAEMON OPTION]...")

@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from lmcd.cli.context import daemon_program, environment
+from lmcd.cli.sizes import Seconds
 from lmcd.cli.supervisor import Supervisor
 
 _ASK_S = 30
@@ -46,12 +47,12 @@ def _help(option: dict[str, Any]) -> tuple[str, str]:
 @click.option("--no-admin", is_flag=True, help="Without the admin server, which comes later.")
 @click.option(
     "--watchdog-seconds",
-    type=click.FloatRange(0, 3600),
+    type=Seconds(0, 3600),
     default=30,
     show_default=True,
     help="Kill and restart a daemon that gave no sign of life for so long; 0: never.",
 )
-@click.argument("options", nargs=-1, type=click.UNPROCESSED)
+@click.argument("options", nargs=-1, type=click.UNPROCESSED, metavar="[DAEMON OPTION]...")
 def command(no_admin: bool, watchdog_seconds: float, options: tuple[str, ...]) -> int:
     """Run the daemon, keep its memory for it, and start it again when it dies.
 
