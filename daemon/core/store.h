@@ -282,7 +282,8 @@ class Store {
   bool is_scattered(uint64_t wanted) const;
   void note_scattered(uint64_t wanted);
   bool make_quota(TenantId tenant, uint64_t bytes);
-  bool evict_one(ObjectId victim);
+  // Forgets `victim` and counts it in `reason`. Returns false when there is none.
+  bool evict_one(ObjectId victim, uint64_t& reason);
   bool evict_run(ObjectId victim, uint64_t bytes);
   void forget(PartId object, EventKind kind);
   void release_extents(PartId object);

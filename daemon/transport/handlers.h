@@ -22,6 +22,7 @@
 #include "daemon/mover/copies.h"
 #include "daemon/transport/event_stream.h"
 #include "daemon/transport/process_watch.h"
+#include "daemon/transport/service_times.h"
 #include "daemon/transport/session.h"
 #include "daemon/transport/sessions.h"
 #include "daemon/transport/terms.h"
@@ -52,6 +53,7 @@ struct Desk {
   const Terms& terms;
   const admin::DaemonFacts& daemon;
   const std::string& config;  // the effective options as JSON
+  ServiceTimes& service_times;
 
   // Scratch: what one answer is made of, kept for its memory.
   std::vector<wire::Grant> grants;

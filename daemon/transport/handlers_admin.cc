@@ -56,7 +56,8 @@ Status answer(Question& question, const wire::Stats&) {
   const uint64_t now_ms = desk.loop.clock().now_ms();
   const std::vector<admin::SessionFacts> sessions = facts_of(desk.sessions, now_ms);
   const std::vector<mover::SegmentFacts> segments = desk.copies.segments(1024);
-  const admin::Moment moment{now_ms, sessions, segments, desk.waiting.size()};
+  const std::vector<admin::VerbFacts> verbs = desk.service_times.facts();
+  const admin::Moment moment{now_ms, verbs, sessions, segments, desk.waiting.size()};
   return question.answer(wire::Text{admin::describe(desk.daemon, desk.store, moment, kTextBytes)});
 }
 

@@ -66,7 +66,8 @@ class World final : private Sessions::Owner {
                                          [this](Waiter& waiter) { answer_waiter(*desk_, waiter); });
     long_runs_ = std::make_unique<LongRuns>(*loop_);
     desk_.reset(new Desk{*loop_, log_, *store_, copies_, *sessions_, *processes_, events_,
-                         *waiting_, *long_runs_, *quotas_, terms_, daemon_, config_});
+                         *waiting_, *long_runs_, *quotas_, terms_, daemon_, config_,
+                         service_times_});
     connect();
   }
 
@@ -180,6 +181,7 @@ class World final : private Sessions::Owner {
   std::unique_ptr<ProcessWatch> processes_;
   std::unique_ptr<Waiting> waiting_;
   std::unique_ptr<LongRuns> long_runs_;
+  ServiceTimes service_times_;
   std::unique_ptr<Desk> desk_;
   FileDescriptor client_;
   bool open_ = true;
