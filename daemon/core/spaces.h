@@ -55,8 +55,8 @@ class Spaces {
   Result<uint32_t> make(ProcessId opener, std::string_view description,
                         const lmcd_key_t& fingerprint, uint32_t rank_count,
                         std::span<const lmcd_group_t> groups);
-  // Takes over what an earlier daemon's ledger has, which is untrusted: what a namespace's parts are
-  // must be possible, and its fingerprint must be that of its description.
+  // Takes over what an earlier daemon's ledger has, which is untrusted: what a namespace's parts
+  // are must be possible, and its fingerprint must be that of its description.
   // Faults: LMCD_E_CORRUPT, naming the namespace.
   Status adopt();
 

@@ -125,6 +125,11 @@ void Store::close_session(SessionId session) {
   leases_.close(session);
 }
 
+ProcessId Store::process_of(SessionId session) {
+  const SessionBook* book = leases_.find(session);
+  return book == nullptr ? 0 : book->process;
+}
+
 SessionUse Store::use_of(SessionId session) {
   const SessionBook* book = leases_.find(session);
   if (book == nullptr) return {};

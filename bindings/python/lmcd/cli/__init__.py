@@ -35,6 +35,7 @@ _COMMANDS = {
     "top": ("top", "the same, live"),
     "ls": ("ls", "list objects"),
     "lookup": ("lookup", "tell which keys are there"),
+    "explain": ("explain", "say why a prompt missed"),
     "clear": ("clear", "forget objects"),
     "purge": ("purge", "forget a tenant"),
     "pin": ("pin", "keep objects from being evicted"),
