@@ -7,8 +7,8 @@
 // Stop (SIGTERM, SIGINT). No new clients, sessions end, the ledger is marked clean, and arena and
 // ledger stay for the next daemon. A kill at any instruction leaves them as well, only not clean.
 //
-// Reload (SIGHUP, an operator's word). The options are read again, on the worker of small files; what
-// may change does, and what may not is named in the log.
+// Reload (SIGHUP, an operator's word). The options are read again, on the worker of small files;
+// what may change does, and what may not is named in the log.
 //
 // Loss. When a client has shortened arena or ledger, the incarnation is void: it is given up, all
 // sessions end, and the next one begins in this process. That is more robust than an exit: it does
