@@ -202,6 +202,14 @@ class Store {
   // Returns when to come again (CLOCK_MONOTONIC ms), UINT64_MAX if nothing is due.
   uint64_t tick();
 
+  // Changes limits while the store is in use. What is held past a lower one stays.
+  void set_limits(uint64_t session_bytes, double watermark, double ratio) {
+    options_.session_bytes = session_bytes;
+    options_.watermark = watermark;
+    options_.ratio = ratio;
+    evicting_ = false;
+  }
+
   // Changes whenever a reservation ended or an object became hot: who waits for PENDING looks
   // again.
   uint64_t change_count() const { return change_count_; }
@@ -311,7 +319,6 @@ class Store {
   // store_adopt.cc: a warm start
   class Adoption;
 
-  // Constant after construction.
   StoreOptions options_;
   EvictionPolicy& policy_;
   const Clock& clock_;

@@ -10,6 +10,7 @@
 #include <cstring>
 
 #include "daemon/config/describe.h"
+#include "daemon/config/reload.h"
 #include "daemon/memory/shm_sweep.h"
 #include "daemon/mover/no_copies.h"
 #include "daemon/mover/worker_copies.h"
@@ -56,16 +57,27 @@ Incarnation::Plan plan_of(const config::Options& options) {
   return plan;
 }
 
+std::string joined(const std::vector<std::string_view>& names) {
+  std::string text;
+  for (std::string_view name : names) (text += text.empty() ? "" : ",") += name;
+  return text.empty() ? "none" : text;
+}
+
 }  // namespace
 
-Server::Server(const config::Options& options, Log& log, Supervisor& supervisor)
-    : options_(options), log_(log), supervisor_(supervisor), started_ms_(clock_.now_ms()) {}
+Server::Server(const config::Options& options, Reread reread, Log& log, Supervisor& supervisor)
+    : options_(options),
+      given_(options),
+      reread_(std::move(reread)),
+      log_(log),
+      supervisor_(supervisor),
+      started_ms_(clock_.now_ms()) {}
 
 Server::~Server() = default;
 
-Result<std::unique_ptr<Server>> Server::start(const config::Options& options, Log& log,
-                                              Supervisor& supervisor) {
-  std::unique_ptr<Server> server(new Server(options, log, supervisor));
+Result<std::unique_ptr<Server>> Server::start(const config::Options& options, Reread reread,
+                                              Log& log, Supervisor& supervisor) {
+  std::unique_ptr<Server> server(new Server(options, std::move(reread), log, supervisor));
   LMCD_TRY(server->prepare());
   LMCD_TRY(server->open_listener());
   LMCD_ASSIGN(server->life_, server->begin_life(options.cold));
@@ -81,7 +93,7 @@ Status Server::prepare() {
   LMCD_ASSIGN(loop_, Loop::make(clock_));
   // Before any thread starts, so that all of them leave signals to the loop.
   LMCD_ASSIGN(signals_, Signals::make(*loop_, {SIGTERM, SIGINT, SIGHUP},
-                                      [this](int signal) { stop(signal); }));
+                                      [this](int signal) { on_signal(signal); }));
   memory::Identity::Options identity;
   identity.state_base = options_.state_dir;
   identity.socket_path = options_.socket;
@@ -150,7 +162,8 @@ Result<std::unique_ptr<Server::Life>> Server::begin_life(bool cold) {
   limits.reap_timeout_ms = options_.worker_reap_timeout_ms;
   life->transport = std::make_unique<transport::Transport>(
       transport::Transport::Parts{*loop_, log_, store, *life->events, *liveness_, *life->copies,
-                                  *life->quotas, [this] { after_turn(); }},
+                                  *life->quotas, [this] { after_turn(); },
+                                  [this](auto done) { return reload(std::move(done)); }},
       facts_of(*life->incarnation), limits);
   return life;
 }
@@ -256,13 +269,38 @@ void Server::renew() {
   loop_->stop();
 }
 
-void Server::stop(int signal) {
-  if (signal == SIGHUP) {
-    log_.event(Severity::kWarning, "daemon.reload")
-        .field("reason", "reload is not supported: restart the daemon, its objects survive that");
-    return;
-  }
-  loop_->stop();
+void Server::on_signal(int signal) {
+  if (signal != SIGHUP) return loop_->stop();
+  Status status = reload([](const Status&) {});  // what became of it is in the log
+  if (!status.ok()) log_.event(Severity::kWarning, "daemon.reload").field("reason", status.text());
+}
+
+Status Server::reload(std::function<void(const Status&)> done) {
+  auto apply = [this, done = std::move(done)](Result<config::Options> next) {
+    if (next.ok()) {
+      take_over(next.value());
+      return done({});
+    }
+    const Status status = next.status();
+    log_.event(Severity::kWarning, "daemon.reload").field("reason", status.text());
+    done(status);
+  };
+  if (state_writer_->submit(make_job(reread_, std::move(apply)))) return {};
+  return fault(LMCD_E_LIMIT, "reload: too many are under way");
+}
+
+void Server::take_over(const config::Options& next) {
+  const config::Reloaded reloaded = config::reload(options_, given_, next);
+  transport::Transport::Tuning tuning;
+  tuning.session_bytes = options_.max_session_bytes;
+  tuning.reap_timeout_ms = options_.worker_reap_timeout_ms;
+  tuning.watermark = options_.eviction_trigger_watermark;
+  tuning.ratio = options_.eviction_ratio;
+  tuning.config = config::effective_config(options_);
+  life_->transport->retune(std::move(tuning));
+  log_.event(Severity::kInfo, "daemon.reload")
+      .field("changed", joined(reloaded.changed))
+      .field("need_restart", joined(reloaded.need_restart));
 }
 
 // The orderly stop: what is left behind is whole, and says so.

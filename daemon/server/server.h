@@ -7,6 +7,9 @@
 // Stop (SIGTERM, SIGINT). No new clients, sessions end, the ledger is marked clean, and arena and
 // ledger stay for the next daemon. A kill at any instruction leaves them as well, only not clean.
 //
+// Reload (SIGHUP, an operator's word). The options are read again, on the worker of small files;
+// what may change does, and what may not is named in the log.
+//
 // Loss. When a client has shortened arena or ledger, the incarnation is void: it is given up, all
 // sessions end, and the next one begins in this process. That is more robust than an exit: it does
 // not depend on a supervisor, and a client cannot stop the daemon by it.
@@ -14,6 +17,7 @@
 // Loop thread only.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -37,9 +41,12 @@ namespace lmcd::server {
 
 class Server {
  public:
+  // Reads the options again, on a worker.
+  using Reread = std::function<Result<config::Options>()>;
+
   // Starts up to readiness. `log` and `supervisor` outlive the server.
-  static Result<std::unique_ptr<Server>> start(const config::Options& options, Log& log,
-                                               Supervisor& supervisor);
+  static Result<std::unique_ptr<Server>> start(const config::Options& options, Reread reread,
+                                               Log& log, Supervisor& supervisor);
   ~Server();
 
   // Serves until told to stop.
@@ -56,7 +63,7 @@ class Server {
     std::unique_ptr<transport::Transport> transport;
   };
 
-  Server(const config::Options& options, Log& log, Supervisor& supervisor);
+  Server(const config::Options& options, Reread reread, Log& log, Supervisor& supervisor);
 
   Status prepare();
   Status open_listener();
@@ -65,11 +72,15 @@ class Server {
   transport::Transport::Facts facts_of(Incarnation& incarnation) const;
   void after_turn();
   void renew();
-  void stop(int signal);
+  void on_signal(int signal);
+  Status reload(std::function<void(const Status&)> done);
+  void take_over(const config::Options& next);
   Status finish();
   void announce() const;
 
-  config::Options options_;  // as given; constant once the server has its identity
+  config::Options options_;  // in use
+  config::Options given_;    // as they were read
+  const Reread reread_;
   Log& log_;
   Supervisor& supervisor_;
   MonotonicClock clock_;

@@ -38,6 +38,10 @@ namespace lmcd::transport {
 
 class LongRuns;
 
+// Reads the options again and calls back with what became of it. Faults: LMCD_E_LIMIT, and nobody
+// is called.
+using Reload = std::function<Status(std::function<void(const Status&)> done)>;
+
 // What handlers work with. All of it outlives every call.
 struct Desk {
   Loop& loop;
@@ -54,6 +58,7 @@ struct Desk {
   const admin::DaemonFacts& daemon;
   const std::string& config;  // the effective options as JSON
   ServiceTimes& service_times;
+  const Reload& reload;
 
   // Scratch: what one answer is made of, kept for its memory.
   std::vector<wire::Grant> grants;

@@ -57,6 +57,9 @@ class Sessions {
   // Closes what is open without a word to the owner.
   ~Sessions();
 
+  // Sets after how long without a sign of life a client is closed; from its next one on.
+  void set_reap_timeout(uint64_t reap_timeout_ms) { limits_.reap_timeout_ms = reap_timeout_ms; }
+
   // Takes over a connection; an empty one was turned away for want of descriptors.
   void accept(FileDescriptor socket);
   // Whether one more stranger may become a session.
@@ -95,7 +98,7 @@ class Sessions {
   void sweep();
 
   Loop& loop_;
-  const Limits limits_;
+  Limits limits_;
   Owner& owner_;
   core::Metrics& metrics_;
   Log& log_;

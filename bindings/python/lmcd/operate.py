@@ -101,6 +101,13 @@ class Operator:
         """Return the daemon's effective options and where each comes from."""
         return self._document(lib.lmcd_config)
 
+    def reload(self) -> None:
+        """Have the daemon read its options again.
+
+        Raises InvalidArgument when they cannot be read; nothing has changed then.
+        """
+        check(lib.lmcd_reload, self._session.cdata)
+
     def list(self, selector: Selector = EVERYTHING) -> Iterator[Listed]:
         """Yield the objects that match.
 

@@ -45,6 +45,7 @@ _COMMANDS = {
     "events": ("events", "follow what happens"),
     "doctor": ("doctor", "check this machine, and say how to mend it"),
     "config": ("config", "the daemon's effective options"),
+    "reload": ("reload", "have the daemon read its options again"),
     "bench": ("bench", "a quick measurement of the running daemon"),
     "demo": ("demo", "two engines share KV across kill -9"),
 }
