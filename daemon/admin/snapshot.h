@@ -10,6 +10,7 @@
 
 #include "daemon/core/store.h"
 #include "daemon/mover/copies.h"
+#include "daemon/mover/mover.h"
 
 namespace lmcd::admin {
 
@@ -46,6 +47,7 @@ struct Moment {
   uint64_t now_ms = 0;
   std::span<const SessionFacts> sessions;
   std::span<const mover::SegmentFacts> segments;
+  std::span<const mover::TierFacts> tiers;
   std::size_t waiting = 0;  // acquires
 };
 

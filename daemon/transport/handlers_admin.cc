@@ -56,7 +56,8 @@ Status answer(Question& question, const wire::Stats&) {
   const uint64_t now_ms = desk.loop.clock().now_ms();
   const std::vector<admin::SessionFacts> sessions = facts_of(desk.sessions, now_ms);
   const std::vector<mover::SegmentFacts> segments = desk.copies.segments(1024);
-  const admin::Moment moment{now_ms, sessions, segments, desk.waiting.size()};
+  const std::vector<mover::TierFacts> tiers = desk.mover.tiers();
+  const admin::Moment moment{now_ms, sessions, segments, tiers, desk.waiting.size()};
   return question.answer(wire::Text{admin::describe(desk.daemon, desk.store, moment, kTextBytes)});
 }
 
@@ -143,8 +144,17 @@ Status answer(Question& question, const wire::QuotaList& message) {
   return question.answer(wire::Quotas{number < accounts.count() ? number : 0, quotas});
 }
 
-Status answer(Question&, const wire::Drain&) {
-  return fault(LMCD_E_UNSUPPORTED, "drain: this daemon cannot drain yet; it comes with the tiers");
+Status answer(Question& question, const wire::Drain&) {
+  Desk& desk = question.desk;
+  return desk.mover.drain(
+      [&desk, id = question.session.id, number = question.request](const Status& status) {
+        Session* session = desk.sessions.find(id);
+        if (session == nullptr) return;
+        if (status.ok())
+          session->send(wire::Done{}, number);
+        else
+          session->send_fault(status, number);
+      });
 }
 
 Status answer(Question&, const wire::Reload&) {
