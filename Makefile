@@ -4,10 +4,11 @@
 #   PYTHON=...       the Python that .venv is made from
 #   EXTRAS="torch"   further extras of pyproject.toml to install into .venv
 #   FUZZ_SECONDS=60  how long `make fuzz` fuzzes in all
+#   VLLM=0.31        which vLLM `make test-vllm-smoke` runs, if not the newest
 #   SETUP=skip       trust that everything is installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test test-vllm bench check tidy asan tsan fuzz abi slow cuda lint fmt docs clean
+.PHONY: help setup build demo package test test-vllm test-vllm-smoke bench bench-vllm check tidy asan tsan fuzz abi slow cuda lint fmt docs clean
 
 FUZZ_SECONDS ?= 60
 VENV := .venv/bin
@@ -20,7 +21,7 @@ define prepare
 endef
 
 help: ## list these targets
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 16
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 26
 
 setup: ## install what is missing
 	$(call prepare,base,base)
@@ -43,8 +44,26 @@ test-vllm: ## the connector in a real vLLM on the CPU, in an environment of its 
 	@tools/build release
 	@.venv-vllm/bin/python -m pytest -q tests/vllm
 
+test-vllm-smoke: ## the least of test-vllm, in a few minutes; VLLM=0.31 with that version
+	$(call prepare,base,base test)
+	@if [ "$(SETUP)" != skip ]; then tools/bootstrap/make_vllm_venv $(VLLM); fi
+	@tools/build release lmcd-daemon lmcd lmcd_native
+	@PYTHONPATH=$(if $(VLLM),.venv-vllm-$(VLLM)) .venv-vllm/bin/python -m pytest -q \
+	  tests/vllm/test_smoke.py
+
+package: ## a Debian package of daemon, library and units, in build/package
+	$(call prepare,base,base)
+	@tools/build package
+	@cd build/package && cpack -G DEB
+
 bench: build ## measure; prints a table and writes bench/results.json
 	@$(VENV)/python bench/run.py
+
+bench-vllm: ## the connector's lookup, as vLLM calls it
+	$(call prepare,base,base test)
+	@if [ "$(SETUP)" != skip ]; then tools/bootstrap/make_vllm_venv; fi
+	@tools/build release lmcd-daemon lmcd lmcd_native
+	@.venv-vllm/bin/python bench/vllm_lookup.py
 
 check: tidy lint abi slow asan tsan fuzz ## everything that is not `make test`
 
@@ -74,7 +93,7 @@ abi: ## the header as C99, C11 and C++20, struct layout, exported symbols
 	@$(VENV)/python tools/run_tests.py release abi
 
 slow: ## the tests that take more than half a minute
-	$(call prepare,base,base test)
+	$(call prepare,base check,base test)
 	@tools/build release
 	@$(VENV)/python tools/run_tests.py release slow
 
@@ -93,6 +112,7 @@ fmt: ## format C, C++ and Python
 
 docs: build ## write the pages of options and metrics from the code's tables
 	@$(VENV)/python tools/write_tables.py
+	@$(VENV)/python tools/write_grafana.py
 
 clean: ## remove what was built; .venv stays
 	@rm -rf build bench/results.json

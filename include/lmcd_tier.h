@@ -17,7 +17,8 @@
  * Threads.   The host calls all functions of the table on one thread, its loop. `work` of a job
  *            runs on a thread of the host's pool, at the same time as anything else. The host's
  *            `complete` may be called on any thread, also from within the call that began the
- *            operation; the rest of the host on the loop thread only.
+ *            operation, and `wake_soon` on any thread; the rest of the host on the loop thread
+ *            only.
  * Blocking.  No function of the table blocks: no system call that waits, no lock held over one,
  *            no copy of a record. What takes time goes to the host's pool or to threads of the
  *            module's own. `open` alone may take long (it recovers an index) and `close` may
@@ -104,6 +105,9 @@ typedef struct lmcd_tier_host {
   /* Ends an operation. The completion is copied, and the module is not called back from here. A
    * token that is not in flight is ignored. */
   void (*complete)(void *context, const lmcd_tier_completion_t *completion);
+  /* Has the module's `wake` called in a later turn of the loop, once for all calls before it. Any
+   * thread: how a module's own threads come back to the loop. */
+  void (*wake_soon)(void *context);
 } lmcd_tier_host_t;
 
 /* ---- What a tier says of itself --------------------------------------------------------- */
@@ -170,7 +174,7 @@ typedef struct lmcd_tier_module {
   /* Completes all in flight as soon as nothing touches its bytes: LMCD_E_TIMEOUT, or as it would
    * have ended. */
   void (*cancel)(lmcd_tier_t *tier);
-  /* Called by the host at the time given to wake_at. */
+  /* Called by the host at the time given to wake_at, and after wake_soon. */
   void (*wake)(lmcd_tier_t *tier);
 
   /* Keeps `bytes`, which are record->length long. A record of this name that is there stays as
@@ -201,6 +205,8 @@ typedef struct lmcd_tier_module {
   void (*health)(lmcd_tier_t *tier, lmcd_tier_health_t *out);
   /* Bytes that it keeps for `tenant`. */
   uint64_t (*tenant_bytes)(lmcd_tier_t *tier, const char *tenant);
+  /* Bytes that it keeps for the namespace of this fingerprint. */
+  uint64_t (*namespace_bytes)(lmcd_tier_t *tier, const lmcd_key_t *fingerprint);
 } lmcd_tier_module_t;
 
 /* What a module exports. Static storage. */

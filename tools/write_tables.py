@@ -1,4 +1,5 @@
-"""Write the pages of docs/ that follow from a table of the code: options and metrics.
+"""Write what follows from a table of the code: the pages of options and metrics, and the table
+of metrics that the admin server reads.
 
 Usage: write_tables.py [--check]
 
@@ -21,10 +22,14 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
 DAEMON = ROOT / "build" / "release" / "python" / "lmcd" / "_bin" / "lmcd-daemon"
 METRICS = ROOT / "daemon" / "core" / "metrics.def"
 
+DECLARED = ROOT / "bindings" / "python" / "lmcd" / "admin" / "declared.json"
+
 METRICS_HEAD = """# Metrics
 
-What the daemon counts, as Prometheus sees it; `lmcd status --json` has the same numbers without
-the prefix. A counter only grows, a gauge is a state. This page is written by `make docs` from
+What `/metrics` of the admin server tells; `lmcd status --json` has the numbers of the daemon
+without the prefix. A counter only grows, a gauge is a state, the buckets of a histogram are powers
+of two of a nanosecond. All of one scrape come from one snapshot. Of tenants and namespaces the 100
+largest are told. This page is written by `make docs` from
 [metrics.def](../daemon/core/metrics.def)."""
 OPTIONS_HEAD = """# Options
 
@@ -47,16 +52,43 @@ def table(*heads: str) -> Iterator[str]:
     yield "|" + "---|" * len(heads)
 
 
+def declared_metrics() -> list[dict[str, str]]:
+    """Return every metric of the table, in its order, each with the section that it stands in."""
+    line = re.compile(
+        r"// -- (?P<section>.+?) -+$"
+        r"|^LMCD_(?P<origin>METRIC|FAMILY|SCRAPE)\((?P<words>[\w, ]+), \"(?P<help>[^\"]*)\"\)",
+        re.M,
+    )
+    fields = {"METRIC": ["name", "kind"], "SCRAPE": ["name", "kind"]}
+    fields["FAMILY"] = ["list", "label", "field", "name", "kind"]
+    metrics = []
+    section = ""
+    for found in line.finditer(METRICS.read_text()):
+        if found["section"]:
+            section = found["section"]
+            continue
+        metric = {"section": section, "origin": found["origin"].lower()}
+        metric |= zip(fields[found["origin"]], found["words"].split(", "), strict=True)
+        metrics.append(metric | {"help": found["help"]})
+    return metrics
+
+
 def metrics_page() -> str:
     """Return the page of the metrics."""
     lines = [METRICS_HEAD]
-    line = re.compile(r'// -- (?P<section>.+?) -+$|LMCD_METRIC\((\w+), (\w+),\s*"([^"]*)"\)', re.M)
-    for found in line.finditer(METRICS.read_text()):
-        if found["section"]:
-            lines += [f"\n## {found['section']}\n", *table("metric", "kind", "meaning")]
-        else:
-            lines.append(row(f"`lmcd_{found[2]}`", found[3], found[4]))
+    section = ""
+    for metric in declared_metrics():
+        if metric["section"] != section:
+            section = metric["section"]
+            lines += [f"\n## {section}\n", *table("metric", "kind", "meaning")]
+        label = f"{{{metric['label']}}}" if "label" in metric else ""
+        lines.append(row(f"`lmcd_{metric['name']}{label}`", metric["kind"], metric["help"]))
     return "\n".join(lines) + "\n"
+
+
+def metrics_data() -> str:
+    """Return the same table as the admin server reads it."""
+    return json.dumps(declared_metrics(), indent=1) + "\n"
 
 
 def option_row(option: dict[str, Any]) -> str:
@@ -91,16 +123,23 @@ def main() -> int:
         print(__doc__, file=sys.stderr)
         return 2
     stale = 0
-    for name, page in (("metrics.md", metrics_page()), ("options.md", options_page())):
-        path = ROOT / "docs" / name
-        if path.exists() and path.read_text() == page:
+    docs = ROOT / "docs"
+    made = (
+        (docs / "metrics.md", metrics_page),
+        (docs / "options.md", options_page),
+        (DECLARED, metrics_data),
+    )
+    for path, make in made:
+        text = make()
+        if path.exists() and path.read_text() == text:
             continue
         stale += 1
+        name = path.relative_to(ROOT)
         if checking:
-            print(f"docs/{name} is not what the code declares: run make docs", file=sys.stderr)
+            print(f"{name} is not what the code declares: run make docs", file=sys.stderr)
         else:
-            path.write_text(page)
-            print(f"docs/{name}: written")
+            path.write_text(text)
+            print(f"{name}: written")
     return 1 if checking and stale else 0
 
 

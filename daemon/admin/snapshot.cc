@@ -29,6 +29,7 @@ class Writer {
     json_.begin_object();
     write_daemon(daemon, moment);
     write_metrics();
+    write_verbs(moment);
     write_sessions(moment);
     write_segments(moment);
     write_spaces();
@@ -69,6 +70,23 @@ class Writer {
       json_.key(name).number(value);
     });
     json_.end_object();
+  }
+
+  // Upper bounds in nanoseconds and how many took less, each bucket by itself.
+  void write_verbs(const Moment& moment) {
+    json_.key("verbs").begin_array();
+    for (const VerbFacts& verb : moment.verbs) {
+      json_.begin_object();
+      json_.key("verb").text(verb.name);
+      json_.key("count").number(verb.count);
+      json_.key("nanoseconds").number(verb.nanoseconds);
+      json_.key("least_bound_ns").number(uint64_t{1} << VerbFacts::kLeastPower);
+      json_.key("buckets").begin_array();
+      for (uint64_t count : verb.buckets) json_.number(count);
+      json_.end_array();
+      json_.end_object();
+    }
+    json_.end_array();
   }
 
   void write_sessions(const Moment& moment) {
@@ -125,6 +143,9 @@ class Writer {
       json_.key("fingerprint").text(hex(space.fingerprint));
       json_.key("ranks").number(space.rank_count);
       json_.key("groups").number(space.group_count);
+      json_.key("sessions").number(spaces.at(place)->sessions);
+      json_.key("parts").number(spaces.at(place)->parts);
+      json_.key("hot_bytes").number(spaces.at(place)->hot_bytes);
       json_.key("description").text({space.description, length});
       json_.key("cold_bytes").number(
           store_.cold().use_of_meaning(spaces.at(place)->fingerprint).bytes);

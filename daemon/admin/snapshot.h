@@ -43,8 +43,21 @@ struct SessionFacts {
   bool subscribed = false;
 };
 
+// How long the loop was busy with one kind of message.
+struct VerbFacts {
+  static constexpr std::size_t kBuckets = 20;
+  static constexpr int kLeastPower = 10;  // bucket n has what took less than 2^(10 + n) ns; the
+                                          // last one has all above, too
+
+  std::string_view name;
+  uint64_t count = 0;
+  uint64_t nanoseconds = 0;
+  std::span<const uint64_t> buckets;
+};
+
 struct Moment {
   uint64_t now_ms = 0;
+  std::span<const VerbFacts> verbs;
   std::span<const SessionFacts> sessions;
   std::span<const mover::SegmentFacts> segments;
   std::span<const mover::TierFacts> tiers;

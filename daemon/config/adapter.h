@@ -4,6 +4,7 @@
 // tier is its own business. Values, no state.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -14,12 +15,23 @@
 
 namespace lmcd::config {
 
+// What a field holds: a number (of a flag 0 or 1), or a text.
+struct FieldValue {
+  FieldValue(double value) : number(value) {}
+  FieldValue(std::string value) : text(std::move(value)) {}
+  FieldValue(const char* value) : text(value) {}
+
+  double number = 0;
+  std::optional<std::string> text;
+};
+
 struct Adapter {
   std::string type;
-  std::vector<std::pair<std::string, double>> fields;  // in the order of adapters.def
+  std::vector<std::pair<std::string, FieldValue>> fields;  // those given, in adapters.def's order
 
-  // The value of a field; 0 when it was not given.
+  // The number of a field; 0 when it was not given.
   double field(std::string_view name) const;
+  // Secrets are left out.
   void print(JsonWriter& json) const;
 };
 

@@ -78,7 +78,7 @@ struct Option {
 // An option that is known and comes later.
 struct LaterOption {
   std::string_view name;
-  std::string_view with;  // "the admin server"
+  std::string_view with;  // "the tiers"
   std::string_view help;
 };
 

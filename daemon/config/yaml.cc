@@ -7,6 +7,8 @@
 namespace lmcd::config {
 namespace {
 
+constexpr int kDepth = 4;  // of mappings in mappings
+
 // One event of libyaml. Move-only by way of its owner, the reader, which holds one at a time.
 class Event {
  public:
@@ -36,8 +38,8 @@ class MappingReader {
   explicit MappingReader(std::string_view text) {
     ready_ = yaml_parser_initialize(&parser_) != 0;
     if (ready_)
-      yaml_parser_set_input_string(
-          &parser_, reinterpret_cast<const unsigned char*>(text.data()), text.size());
+      yaml_parser_set_input_string(&parser_, reinterpret_cast<const unsigned char*>(text.data()),
+                                   text.size());
   }
   MappingReader(const MappingReader&) = delete;
   MappingReader& operator=(const MappingReader&) = delete;
@@ -51,7 +53,7 @@ class MappingReader {
   Status next();
   Status expected(const char* what) const;
   Result<std::string> read_value();
-  Result<std::string> read_object();
+  Status read_object(JsonWriter& json, int depth);
   Result<std::vector<std::string>> read_list();
   Result<std::vector<Entry>> read_entries();
 
@@ -72,24 +74,31 @@ Status MappingReader::expected(const char* what) const {
   return fault(LMCD_E_INVALID, "line %zu: %s", event_.line(), what);
 }
 
-// A mapping of scalars as JSON. Scalars become strings: what they mean is for the reader of the
-// option to say.
-Result<std::string> MappingReader::read_object() {
-  JsonWriter json;
+// A mapping as JSON, of scalars and of mappings down to kDepth. Scalars become strings: what they
+// mean is for the reader of the option to say.
+Status MappingReader::read_object(JsonWriter& json, int depth) {
   json.begin_object();
   LMCD_TRY(next());
   for (bool is_key = true; event_.type() != YAML_MAPPING_END_EVENT; is_key = !is_key) {
-    if (event_.type() != YAML_SCALAR_EVENT) return expected("fields are names with plain values");
-    is_key ? json.key(event_.text()) : json.text(event_.text());
+    if (!is_key && event_.type() == YAML_MAPPING_START_EVENT && depth < kDepth) {
+      LMCD_TRY(read_object(json, depth + 1));
+    } else {
+      if (event_.type() != YAML_SCALAR_EVENT) return expected("fields are names with plain values");
+      is_key ? json.key(event_.text()) : json.text(event_.text());
+    }
     LMCD_TRY(next());
   }
   json.end_object();
-  return json.document();
+  return {};
 }
 
 Result<std::string> MappingReader::read_value() {
   if (event_.type() == YAML_SCALAR_EVENT) return event_.text();
-  if (event_.type() == YAML_MAPPING_START_EVENT) return read_object();
+  if (event_.type() == YAML_MAPPING_START_EVENT) {
+    JsonWriter json;
+    LMCD_TRY(read_object(json, 1));
+    return json.document();
+  }
   return expected("a value is a word, a mapping of words or a list of these");
 }
 
@@ -144,8 +153,7 @@ Result<std::vector<Entry>> MappingReader::read() {
 }  // namespace
 
 Result<std::vector<Entry>> read_mapping(std::string_view text) {
-  if (text.size() > kFileBytes)
-    return fault(LMCD_E_LIMIT, "is longer than %zu bytes", kFileBytes);
+  if (text.size() > kFileBytes) return fault(LMCD_E_LIMIT, "is longer than %zu bytes", kFileBytes);
   return MappingReader(text).read();
 }
 

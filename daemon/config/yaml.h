@@ -2,7 +2,8 @@
 // object of an adapter. The one place that knows the YAML library (libyaml: in C, without
 // exceptions, and it stays in bounds and ends on any input, as yaml-cpp 0.7 does not).
 //
-// Both texts are flat: one mapping of names to scalars, to lists, or to mappings of scalars.
+// Both texts are one mapping of names to scalars, to lists of these, or to mappings of scalars
+// and of few further mappings (an adapter that wraps another).
 // Aliases are refused, so nothing is followed.
 #pragma once
 

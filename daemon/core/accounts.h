@@ -5,10 +5,10 @@
 // when it has neither. Bytes are payload bytes of parts in any state but free.
 //
 // Numbers are few. When they run short (crowded()), the tenants that were not used for the longest
-// time are given up: those of the process that brought the most first, and none with a quota or with
-// bytes that may not go. The store forgets their objects (store_retire.cc), and their numbers are
-// free. The last free ones are not for a process that brought many: one process does not keep the
-// tenants of others out. Loop thread only.
+// time are given up: those of the process that brought the most first, and none with a quota or
+// with bytes that may not go. The store forgets their objects (store_retire.cc), and their numbers
+// are free. The last free ones are not for a process that brought many: one process does not keep
+// the tenants of others out. Loop thread only.
 #pragma once
 
 #include <cstdint>

@@ -43,8 +43,8 @@ struct SessionBook {
   std::unordered_map<uint64_t, Lease> leases;
 };
 
-// What a process holds by all its sessions, and after them: a new session does not begin anew. It is
-// there while it has sessions or holds bytes.
+// What a process holds by all its sessions, and after them: a new session does not begin anew. It
+// is there while it has sessions or holds bytes.
 struct ProcessBook {
   uint64_t held_bytes = 0;  // being written for it, or quarantined after it
   uint32_t sessions = 0;

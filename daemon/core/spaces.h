@@ -35,6 +35,7 @@ class Spaces {
     std::vector<lmcd_group_t> groups;
     ProcessId opener = 0;     // who opened it first; 0: an earlier daemon's process
     uint64_t last_open = 0;   // the later, the greater
+    uint64_t hot_bytes = 0;   // payload of its committed parts
     bool retiring = false;    // given up: its objects are being forgotten
 
     bool needed() const { return sessions != 0 || parts != 0; }
@@ -54,8 +55,8 @@ class Spaces {
   Result<uint32_t> make(ProcessId opener, std::string_view description,
                         const lmcd_key_t& fingerprint, uint32_t rank_count,
                         std::span<const lmcd_group_t> groups);
-  // Takes over what an earlier daemon's ledger has, which is untrusted: what a namespace's parts are
-  // must be possible, and its fingerprint must be that of its description.
+  // Takes over what an earlier daemon's ledger has, which is untrusted: what a namespace's parts
+  // are must be possible, and its fingerprint must be that of its description.
   // Faults: LMCD_E_CORRUPT, naming the namespace.
   Status adopt();
 
@@ -88,6 +89,9 @@ class Spaces {
     --space.parts;
     needed_ -= !space.needed();
   }
+
+  void add_hot(uint32_t number, uint64_t bytes) { of(number).hot_bytes += bytes; }
+  void remove_hot(uint32_t number, uint64_t bytes) { of(number).hot_bytes -= bytes; }
 
   // Whether places run short.
   bool crowded() const { return needed_ > Ledger::kSpaces - kSpares; }

@@ -126,6 +126,11 @@ void Store::close_session(SessionId session) {
   leases_.close(session);
 }
 
+ProcessId Store::process_of(SessionId session) {
+  const SessionBook* book = leases_.find(session);
+  return book == nullptr ? 0 : book->process;
+}
+
 SessionUse Store::use_of(SessionId session) {
   const SessionBook* book = leases_.find(session);
   if (book == nullptr) return {};
@@ -379,7 +384,7 @@ const Metrics& Store::snapshot() {
   metrics_.free_bytes = allocator_->free_bytes();
   metrics_.used_bytes = metrics_.arena_bytes - metrics_.free_bytes;
   metrics_.largest_hole_bytes = allocator_->largest_hole_bytes();
-  metrics_.hole_count = allocator_->hole_count();
+  metrics_.holes = allocator_->hole_count();
   metrics_.populated_bytes = ledger_.header().frontier_bytes.load(std::memory_order_relaxed);
   metrics_.quarantined_parts = quarantine_.size();
   metrics_.evictable_bytes = evictable_bytes_;

@@ -144,11 +144,13 @@ class Store {
   // `process` is whose limits count; without it, the slot's.
   void open_session(SessionId session, LivenessSlot slot, ProcessId process);
   void open_session(SessionId session, LivenessSlot slot) {
-    open_session(session, slot, process_of(0, slot));
+    open_session(session, slot, core::process_of(0, slot));
   }
   // Drops its read leases. What it was writing is quarantined.
   void close_session(SessionId session);
   SessionUse use_of(SessionId session);
+  // Whose limits count for the session; nobody's (0) for one that is over.
+  ProcessId process_of(SessionId session);
   // Calls visitor(slot) once for each liveness slot that owns quarantined extents.
   template <typename Visitor>
   void for_each_quarantined_slot(Visitor&& visitor) const {
@@ -349,7 +351,8 @@ class Store {
   bool is_scattered(uint64_t wanted) const;
   void note_scattered(uint64_t wanted);
   bool make_quota(TenantId tenant, uint64_t bytes);
-  bool evict_one(ObjectId victim);
+  // Forgets `victim` and counts it in `reason`. Returns false when there is none.
+  bool evict_one(ObjectId victim, uint64_t& reason);
   bool evict_run(ObjectId victim, uint64_t bytes);
   void forget(PartId object, EventKind kind);
   void release_extents(PartId object);

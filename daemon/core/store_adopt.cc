@@ -198,6 +198,7 @@ class Store::Adoption {
     ++found_.parts;
     found_.bytes += part.length;
     store_.metrics_.hot_bytes += part.length;
+    store_.spaces_.add_hot(part.space, part.length);
   }
 
   // What was being written may still be: it waits for its writer's word or death.

@@ -59,7 +59,7 @@ bool Store::make_room(uint64_t bytes, std::optional<ExtentId>* extent) {
       note_scattered(wanted);
       return false;
     }
-    if (!evict_one(victim)) return false;
+    if (!evict_one(victim, metrics_.evicted_for_room_objects_total)) return false;
   }
   return false;
 }
@@ -88,7 +88,8 @@ bool Store::evict_run(ObjectId victim, uint64_t bytes) {
       allocator_->run_around(parts_[victim].extent, bytes, may_go);
   for (PartId id : run) {
     // It went already where another part of its object stood in the run.
-    if (state_of(parts_[id].word) == State::kHot) evict_one(parts_[id].first);
+    if (state_of(parts_[id].word) == State::kHot)
+      evict_one(parts_[id].first, metrics_.evicted_for_room_objects_total);
   }
   return !run.empty();
 }
@@ -97,14 +98,16 @@ bool Store::make_quota(TenantId tenant, uint64_t bytes) {
   if (!accounts_.exceeds(tenant, bytes)) return true;
   if (!may_fit_quota(tenant, bytes)) return false;
   for (uint32_t victims = 0; victims < kVictimsPerPart; ++victims) {
-    if (!evict_one(policy_.victim_of(tenant))) return false;
+    if (!evict_one(policy_.victim_of(tenant), metrics_.evicted_for_quota_objects_total))
+      return false;
     if (!accounts_.exceeds(tenant, bytes)) return true;
   }
   return false;
 }
 
-bool Store::evict_one(ObjectId victim) {
+bool Store::evict_one(ObjectId victim, uint64_t& reason) {
   if (victim == kNoObject) return false;
+  ++reason;
   ++metrics_.evicted_objects_total;
   metrics_.evicted_bytes_total += hot_bytes_of(victim);
   if (options_.spill != SpillWhen::kNever) count_unspilled(victim);
@@ -145,6 +148,7 @@ void Store::release_extents(PartId object) {
   for (PartId id = object; id != kNoPart;) {
     const PartId next = parts_[id].next;
     metrics_.hot_bytes -= parts_[id].length;
+    spaces_.remove_hot(parts_[id].space, parts_[id].length);
     drop_part(id);
     id = next;
   }
@@ -188,7 +192,8 @@ void Store::evict_in_background() {
   }
   for (uint32_t victims = 0; victims < kVictimsPerSlice; ++victims) {
     const uint64_t now_used = ledger_.shape().arena_bytes - allocator_->free_bytes();
-    if (now_used <= evict_until_used_ || !evict_one(next_victim())) {
+    if (now_used <= evict_until_used_ ||
+        !evict_one(next_victim(), metrics_.evicted_in_background_objects_total)) {
       evicting_ = false;
       return;
     }

@@ -52,7 +52,7 @@ void Store::retire_slice() {
       retire_next_ = record_high_;
       return;
     }
-    evict_one(retire_next_);
+    evict_one(retire_next_, metrics_.evicted_with_namespace_objects_total);
     ++victims;
   }
 }

@@ -132,7 +132,7 @@ std::vector<LeaseItem> Store::take_next_to_go(uint64_t spilling_bytes) {
     const ObjectId victim = policy_.victim();
     if (victim == kNoObject) break;
     if (is_clean(victim)) {
-      evict_one(victim);
+      evict_one(victim, metrics_.evicted_in_background_objects_total);
       continue;
     }
     for (PartId id = victim; id != kNoPart; id = parts_[id].next) {

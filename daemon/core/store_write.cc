@@ -414,6 +414,7 @@ void Store::become_hot(PartId id, uint64_t now_ms) {
   }
   metrics_.reserved_bytes -= part.length;
   metrics_.hot_bytes += part.length;
+  spaces_.add_hot(part.space, part.length);
   ++metrics_.committed_parts_total;
   metrics_.committed_bytes_total += part.length;
   if (options_.spill == SpillWhen::kCommitted && !promoted) note_dirty(id);

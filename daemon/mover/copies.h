@@ -83,7 +83,8 @@ class Copies {
   virtual void load(core::SessionId session, const Transfer& transfer, Answer answer) = 0;
   // Ends a transfer early. It is answered first, then `done` is called; at once where no such
   // transfer is in flight.
-  virtual void cancel(core::SessionId session, uint64_t request, Done done) = 0;
+  // Faults: LMCD_E_LIMIT when many wait for the end of this transfer, and `done` is not called.
+  virtual Status cancel(core::SessionId session, uint64_t request, Done done) = 0;
 
   // Cancels all of the session, forgets its segments and calls `done` when nothing touches them.
   // Answers of its transfers are not given any more.

@@ -16,7 +16,10 @@ class NoCopies final : public Copies {
   }
   void store(core::SessionId, const Transfer&, Answer answer) override { answer(refusal()); }
   void load(core::SessionId, const Transfer&, Answer answer) override { answer(refusal()); }
-  void cancel(core::SessionId, uint64_t, Done done) override { done(); }
+  Status cancel(core::SessionId, uint64_t, Done done) override {
+    done();
+    return {};
+  }
   void close_session(core::SessionId, Done done) override { done(); }
   std::vector<SegmentFacts> segments(std::size_t) const override { return {}; }
 

@@ -1,5 +1,7 @@
 #include "daemon/mover/worker_copies.h"
 
+#include <algorithm>
+
 #include "daemon/memory/host.h"
 #include "daemon/memory/segment.h"
 
@@ -10,12 +12,15 @@ namespace {
 constexpr uint64_t kJobBytes = 32 * kMiB;
 // Shorter runs are no tensor's and would keep a worker busy for its own sake.
 constexpr uint32_t kLeastRunBytes = 64;
+// Requests that may wait for the end of one transfer, which each of them cancelled.
+constexpr std::size_t kCancelsPerFlight = 16;
 // Address space for segments, in sizes of this machine's memory: they are sparse and may share it.
 constexpr uint64_t kMappedPerMachine = 4;
 
 }  // namespace
 
 struct WorkerCopies::Segment {
+  core::ProcessId process = 0;  // whose it is
   GuardedRegion memory;
   uint32_t rank = 0;
   std::string name;
@@ -43,6 +48,7 @@ struct WorkerCopies::Flight {
   std::vector<uint32_t> crcs;    // of gathered items
   std::vector<uint8_t> copied;   // items whose bytes are there, and whole
   std::vector<uint8_t> corrupt;  // items whose checksum did not match
+  uint64_t bytes = 0;  // of the daemon's memory, about
   uint32_t jobs_left = 0;
   // Set by the loop thread, read by workers before each half MiB.
   std::atomic<bool> cancelled{false};
@@ -105,6 +111,13 @@ class WorkerCopies::CopyJob final : public Job {
   bool ran_ = false;
 };
 
+uint64_t WorkerCopies::flight_bytes_of(const Transfer& transfer) {
+  constexpr uint64_t kItemBytes = sizeof(lmcd_key_t) + sizeof(lmcd_part_t) + sizeof(wire::Grant) +
+                                  sizeof(copy::Item) + 2 * sizeof(uint32_t) + 2;
+  return sizeof(Flight) + transfer.keys.size() * kItemBytes +
+         transfer.block_ids.size() * sizeof(uint32_t);
+}
+
 Result<std::unique_ptr<WorkerCopies>> WorkerCopies::make(core::Store& store, WorkerPool& pool,
                                                          GuardedRegion& arena, Options options) {
   std::unique_ptr<WorkerCopies> made(new WorkerCopies(store, pool, arena, options));
@@ -123,18 +136,10 @@ WorkerCopies::~WorkerCopies() = default;
 
 Result<uint32_t> WorkerCopies::open_segment(core::SessionId session, FileDescriptor memory,
                                             const SegmentLayout& layout) {
-  const auto first = segments_.lower_bound({session, 0});
-  const auto last = segments_.lower_bound({session + 1, 0});
-  if (std::distance(first, last) >= options_.segments_per_session) {
-    return fault(LMCD_E_LIMIT, "segment: the session has %u already",
-                 options_.segments_per_session);
-  }
   LMCD_TRY(memory::check_memory_behind(memory.get(), layout.length));
-  if (layout.length > kMappedPerMachine * memory::machine_bytes() - mapped_bytes_) {
-    return fault(LMCD_E_LIMIT, "segment: all sessions together map %llu bytes already",
-                 (unsigned long long)mapped_bytes_);
-  }
   auto segment = std::make_unique<Segment>();
+  segment->process = store_.process_of(session);
+  LMCD_TRY(check_segments(segment->process, layout.length));
   LMCD_ASSIGN(segment->memory, GuardedRegion::map(memory.get(), layout.length, Access::kReadWrite));
   segment->rank = layout.rank;
   segment->name = layout.name;
@@ -161,6 +166,23 @@ Result<uint32_t> WorkerCopies::open_segment(core::SessionId session, FileDescrip
   const uint32_t number = next_segment_++;
   segments_[{session, number}] = std::move(segment);
   return number;
+}
+
+Status WorkerCopies::check_segments(core::ProcessId process, uint64_t length) const {
+  const auto of_process = std::count_if(segments_.begin(), segments_.end(), [&](const auto& entry) {
+    return entry.second->process == process;
+  });
+  if (of_process >= options_.segments_per_process) {
+    return fault(LMCD_E_LIMIT, "segment: the process has %u already, by all its sessions",
+                 options_.segments_per_process);
+  }
+  if (segments_.size() >= options_.segments) {
+    return fault(LMCD_E_LIMIT, "segment: all processes together have %u already",
+                 options_.segments);
+  }
+  if (length <= kMappedPerMachine * memory::machine_bytes() - mapped_bytes_) return {};
+  return fault(LMCD_E_LIMIT, "segment: all sessions together map %llu bytes already",
+               (unsigned long long)mapped_bytes_);
 }
 
 WorkerCopies::Segment* WorkerCopies::find_segment(core::SessionId session, uint32_t segment) {
@@ -251,6 +273,25 @@ Status WorkerCopies::check_blocks(const Segment& segment, const Transfer& transf
   return {};
 }
 
+Status WorkerCopies::check_flights(core::SessionId session, uint64_t bytes) const {
+  uint32_t count = 0;
+  for (auto at = flights_.lower_bound({session, 0});
+       at != flights_.end() && at->first.first == session; ++at) {
+    ++count;
+    bytes += at->second->bytes;
+  }
+  if (count >= options_.transfers_per_session) {
+    return fault(LMCD_E_LIMIT, "transfer: the session has %u in flight",
+                 options_.transfers_per_session);
+  }
+  if (bytes <= options_.session_flight_bytes && flight_bytes_ < options_.flight_bytes) return {};
+  return fault(LMCD_E_LIMIT,
+               "transfer: keys and block ids in flight would take %llu bytes for the session, of "
+               "at most %llu; all sessions take %llu of %llu: wait for an answer",
+               (unsigned long long)bytes, (unsigned long long)options_.session_flight_bytes,
+               (unsigned long long)flight_bytes_, (unsigned long long)options_.flight_bytes);
+}
+
 // Finds the segment and books the flight, with nothing leased yet.
 Result<std::shared_ptr<WorkerCopies::Flight>> WorkerCopies::begin(core::SessionId session,
                                                                   const Transfer& transfer,
@@ -261,18 +302,15 @@ Result<std::shared_ptr<WorkerCopies::Flight>> WorkerCopies::begin(core::SessionI
   }
   if (segment->memory.lost())
     return fault(LMCD_E_IO, "transfer: segment %u was shortened by its owner", transfer.segment);
-  const auto first = flights_.lower_bound({session, 0});
-  const auto last = flights_.lower_bound({session + 1, 0});
-  if (std::distance(first, last) >= options_.transfers_per_session) {
-    return fault(LMCD_E_LIMIT, "transfer: the session has %u in flight",
-                 options_.transfers_per_session);
-  }
+  const uint64_t bytes = flight_bytes_of(transfer);
+  LMCD_TRY(check_flights(session, bytes));
   if (flights_.contains({session, transfer.request})) {
     return fault(LMCD_E_INVALID, "transfer: request %llu is in flight already",
                  (unsigned long long)transfer.request);
   }
   auto flight = std::make_shared<Flight>();
   flight->name = {session, transfer.request};
+  flight->bytes = bytes;
   flight->segment_name = {session, transfer.segment};
   flight->segment = segment;
   flight->direction = direction;
@@ -330,6 +368,7 @@ void WorkerCopies::load(core::SessionId session, const Transfer& transfer, Answe
 void WorkerCopies::launch(const std::shared_ptr<Flight>& flight, lmcd_outcome_t granted) {
   ++flight->segment->flights;
   flights_[flight->name] = flight;
+  flight_bytes_ += flight->bytes;
   std::unique_ptr<CopyJob> job;
   auto send = [&] {
     if (!job) return;
@@ -378,6 +417,7 @@ void WorkerCopies::land(const std::shared_ptr<Flight>& flight) {
   if (flight->direction == Direction::kStore) land_store(*flight);
   else land_load(*flight);
   flights_.erase(flight->name);
+  flight_bytes_ -= flight->bytes;
   --flight->segment->flights;
   const core::SessionId session = flight->name.first;
   if (!closing_.contains(session)) flight->answer(std::move(flight->outcomes));
@@ -433,11 +473,20 @@ void WorkerCopies::land_load(Flight& flight) {
   store_.release(options_.session, flight.lease).code();
 }
 
-void WorkerCopies::cancel(core::SessionId session, uint64_t request, Done done) {
+Status WorkerCopies::cancel(core::SessionId session, uint64_t request, Done done) {
   auto found = flights_.find({session, request});
-  if (found == flights_.end()) return done();
-  found->second->cancelled.store(true, std::memory_order_relaxed);
-  found->second->cancel_done.push_back(std::move(done));
+  if (found == flights_.end()) {
+    done();
+    return {};
+  }
+  Flight& flight = *found->second;
+  flight.cancelled.store(true, std::memory_order_relaxed);
+  if (flight.cancel_done.size() == kCancelsPerFlight) {
+    return fault(LMCD_E_LIMIT, "cancel: %zu wait for the end of request %llu already",
+                 kCancelsPerFlight, (unsigned long long)request);
+  }
+  flight.cancel_done.push_back(std::move(done));
+  return {};
 }
 
 void WorkerCopies::cancel_flights(core::SessionId session, const Segment* only) {

@@ -7,6 +7,10 @@
 // own: what the daemon itself writes needs no proof that a client has stopped, and a client that
 // goes away in the middle takes nothing from under a worker.
 //
+// What transfers in flight take of the daemon's memory is bounded, for a session and for all of
+// them, and so are the segments of a process and of all, since the table of guarded regions is one
+// for the daemon, which needs some for itself.
+//
 // A segment that its owner shortens under a copy yields zeros instead of a fault
 // (lib/base/guarded.h): what was gathered from it is thrown away, and it is refused from then on.
 #pragma once
@@ -20,6 +24,7 @@
 
 #include "daemon/core/store.h"
 #include "daemon/mover/copies.h"
+#include "lib/base/bytes.h"
 #include "lib/base/guarded.h"
 #include "lib/base/worker_pool.h"
 #include "lib/copy/transfer.h"
@@ -37,8 +42,11 @@ class WorkerCopies final : public Copies {
   struct Options {
     core::SessionId session = 0;  // the mover's own in the store; random
     Checksums checksums = Checksums::kOff;
-    uint32_t segments_per_session = 256;
+    uint32_t segments = kGuardedRegions / 2;  // of all processes
+    uint32_t segments_per_process = 256;
     uint32_t transfers_per_session = 64;
+    uint64_t session_flight_bytes = 16 * kMiB;  // of the daemon's memory
+    uint64_t flight_bytes = 256 * kMiB;         // the same for all sessions
     uint32_t jobs_in_pool = 2;
   };
 
@@ -53,7 +61,7 @@ class WorkerCopies final : public Copies {
   Status close_segment(core::SessionId session, uint32_t segment, Done done) override;
   void store(core::SessionId session, const Transfer& transfer, Answer answer) override;
   void load(core::SessionId session, const Transfer& transfer, Answer answer) override;
-  void cancel(core::SessionId session, uint64_t request, Done done) override;
+  Status cancel(core::SessionId session, uint64_t request, Done done) override;
   void close_session(core::SessionId session, Done done) override;
   std::vector<SegmentFacts> segments(std::size_t limit) const override;
 
@@ -67,6 +75,9 @@ class WorkerCopies final : public Copies {
 
   WorkerCopies(core::Store& store, WorkerPool& pool, GuardedRegion& arena, Options options);
 
+  Status check_segments(core::ProcessId process, uint64_t length) const;
+  Status check_flights(core::SessionId session, uint64_t bytes) const;
+  static uint64_t flight_bytes_of(const Transfer& transfer);
   Segment* find_segment(core::SessionId session, uint32_t segment);
   Result<std::shared_ptr<Flight>> begin(core::SessionId session, const Transfer& transfer,
                                         Direction direction);
@@ -90,6 +101,7 @@ class WorkerCopies final : public Copies {
   uint64_t next_lease_ = 1;
   uint32_t next_segment_ = 1;
   uint64_t mapped_bytes_ = 0;  // of all segments
+  uint64_t flight_bytes_ = 0;  // of the daemon's memory, by all flights
   std::map<SegmentName, std::unique_ptr<Segment>> segments_;
   // Shared by this map and the jobs of the flight.
   std::map<FlightName, std::shared_ptr<Flight>> flights_;

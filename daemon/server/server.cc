@@ -6,12 +6,14 @@
 
 #include <algorithm>
 #include <cinttypes>
+#include <cstdio>
 #include <cstring>
 
 #include "daemon/config/describe.h"
 #include "daemon/memory/shm_sweep.h"
 #include "daemon/mover/no_copies.h"
 #include "daemon/mover/worker_copies.h"
+#include "lib/base/bytes.h"
 #include "lib/base/sync_point.h"
 #include "lib/wire/limits.h"
 
@@ -279,6 +281,12 @@ void Server::announce() const {
       .field("quarantined", adopted.quarantined)
       .field("rejected", adopted.rejected)
       .field("start_ms", clock_.now_ms() - started_ms_);
+  char text[128];
+  std::snprintf(text, sizeof text,
+                "serving: arena of %" PRIu64 " MiB, started %s with %" PRIu64 " objects",
+                life_->incarnation->arena_bytes() / kMiB,
+                life_->incarnation->warm() ? "warm" : "cold", adopted.objects);
+  supervisor_.describe(text).code();  // one that is not heard changes nothing
 }
 
 Status Server::run() {

@@ -2,7 +2,8 @@
 
 #include <string>
 #include <string_view>
-#include <vector>
+
+#include "daemon/tier/loader.h"
 
 namespace lmcd::tier {
 namespace {
@@ -20,19 +21,21 @@ constexpr Line kTiers[] = {
 
 }  // namespace
 
-Result<std::unique_ptr<Tier>> open_tier(const config::Adapter& adapter, Loop& loop,
-                                        WorkerPool& pool) {
-  std::vector<lmcd_tier_field_t> fields;
-  for (const auto& [name, number] : adapter.fields)
-    fields.push_back({name.c_str(), nullptr, number});
+Result<const lmcd_tier_module_t*> find_module(std::string_view type) {
   std::string valid;
   for (const Line& line : kTiers) {
-    if (line.type == adapter.type) return Tier::open(*line.module(), fields, loop, pool);
+    if (line.type == type) return line.module();
     valid += valid.empty() ? "" : ", ";
     valid += line.type;
   }
   return fault(LMCD_E_UNSUPPORTED, "tiers of type \"%.64s\" come later; this version has %s",
-               adapter.type.c_str(), valid.c_str());
+               std::string(type).c_str(), valid.c_str());
+}
+
+Result<std::unique_ptr<Tier>> open_tier(const config::Adapter& adapter, Loop& loop,
+                                        WorkerPool& pool) {
+  LMCD_ASSIGN(std::unique_ptr<Chosen> chosen, Chosen::of(adapter));
+  return Tier::open(chosen->module(), chosen->fields(), loop, pool);
 }
 
 }  // namespace lmcd::tier

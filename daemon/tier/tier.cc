@@ -34,7 +34,7 @@ class Tier::ModuleJob final : public Job {
 
 Tier::Tier(const lmcd_tier_module_t& module, Loop& loop, WorkerPool& pool)
     : module_(module), loop_(loop), pool_(pool), wake_(loop, [this] { module_.wake(tier_); }) {
-  host_ = {sizeof host_, LMCD_TIER_ABI, this, now_ms, wake_at, submit, complete};
+  host_ = {sizeof host_, LMCD_TIER_ABI, this, now_ms, wake_at, submit, complete, wake_soon};
 }
 
 Tier::~Tier() {
@@ -156,6 +156,7 @@ lmcd_tier_health_t Tier::health() const {
 }
 
 void Tier::deliver() {
+  if (woken_.exchange(false) && tier_) module_.wake(tier_);
   {
     std::lock_guard lock(mutex_);
     delivering_.swap(completed_);
@@ -197,6 +198,12 @@ void Tier::complete(void* context, const lmcd_tier_completion_t* completion) {
     if (tier.completed_.size() == tier.completed_.capacity()) return;
     tier.completed_.push_back(copy);
   }
+  tier.bell_->ring();
+}
+
+void Tier::wake_soon(void* context) {
+  Tier& tier = *static_cast<Tier*>(context);
+  tier.woken_.store(true);
   tier.bell_->ring();
 }
 

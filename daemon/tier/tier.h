@@ -9,6 +9,7 @@
 // it until then.
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <functional>
 #include <memory>
@@ -70,6 +71,9 @@ class Tier {
   lmcd_tier_usage_t usage() const;
   lmcd_tier_health_t health() const;
   uint64_t tenant_bytes(const char* tenant) const { return module_.tenant_bytes(tier_, tenant); }
+  uint64_t namespace_bytes(const lmcd_key_t& fingerprint) const {
+    return module_.namespace_bytes(tier_, &fingerprint);
+  }
 
  private:
   class ModuleJob;
@@ -92,6 +96,7 @@ class Tier {
   static void wake_at(void* context, uint64_t due_ms);
   static lmcd_code_t submit(void* context, const lmcd_tier_job_t* job);
   static void complete(void* context, const lmcd_tier_completion_t* completion);
+  static void wake_soon(void* context);
 
   const lmcd_tier_module_t& module_;
   Loop& loop_;
@@ -104,6 +109,7 @@ class Tier {
   std::vector<Slot> slots_;  // one for each operation that may be in flight
   std::vector<uint32_t> free_;
   std::unique_ptr<Bell> bell_;
+  std::atomic<bool> woken_{false};  // by wake_soon
   std::mutex mutex_;
   std::vector<Completion> completed_;  // guarded by mutex_; at most slots_.size()
   std::vector<Completion> delivering_;

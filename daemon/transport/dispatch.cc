@@ -81,6 +81,23 @@ Status admit(const Session& session, const wire::Header& header, Kind kind) {
   return {};
 }
 
+// Admin verbs that change something.
+constexpr bool is_audited(uint16_t opcode) {
+  return opcode == wire::Clear::kOpcode || opcode == wire::Pin::kOpcode ||
+         opcode == wire::QuotaSet::kOpcode || opcode == wire::Drain::kOpcode ||
+         opcode == wire::Reload::kOpcode;
+}
+
+// Says who asked for what. How much it changed is the asker's to know: long verbs end later.
+void audit(Desk& desk, const Session& session, uint16_t opcode, const Status& status) {
+  desk.log.event(Severity::kInfo, "admin.verb")
+      .field("verb", wire::message_name(opcode))
+      .field("uid", uint64_t{session.peer.uid})
+      .field("pid", session.peer.pid)
+      .field("name", session.name)
+      .field("outcome", status.ok() ? std::string_view("taken") : status.text());
+}
+
 // Faults that speak of a wrong request rather than of the state of things.
 bool is_misuse(lmcd_code_t code) {
   return code == LMCD_E_INVALID || code == LMCD_E_DENIED || code == LMCD_E_UNSUPPORTED;
@@ -118,9 +135,13 @@ void dispatch(Desk& desk, Session& session, Frame& frame) {
   ++session.requests;
   const Entry entry = frame.header.opcode < kOpcodes ? kTable[frame.header.opcode] : Entry{};
   uint64_t lease = 0;
+  const uint16_t opcode = frame.header.opcode;
+  const uint64_t started_ns = desk.loop.clock().now_ns();
   Status status = admit(session, frame.header, entry.kind);
   if (status.ok()) status = entry.run(desk, session, frame, &lease);
+  if (is_audited(opcode)) audit(desk, session, opcode, status);
   if (!status.ok()) settle_fault(desk, session, frame, entry.kind, lease, status);
+  desk.service_times.count(opcode, desk.loop.clock().now_ns() - started_ns);
 }
 
 }  // namespace lmcd::transport

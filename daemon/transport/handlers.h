@@ -23,6 +23,7 @@
 #include "daemon/mover/mover.h"
 #include "daemon/transport/event_stream.h"
 #include "daemon/transport/process_watch.h"
+#include "daemon/transport/service_times.h"
 #include "daemon/transport/session.h"
 #include "daemon/transport/sessions.h"
 #include "daemon/transport/terms.h"
@@ -54,6 +55,7 @@ struct Desk {
   const Terms& terms;
   const admin::DaemonFacts& daemon;
   const std::string& config;  // the effective options as JSON
+  ServiceTimes& service_times;
 
   // Scratch: what one answer is made of, kept for its memory.
   std::vector<wire::Grant> grants;

@@ -56,8 +56,9 @@ Status answer(Question& question, const wire::Stats&) {
   const uint64_t now_ms = desk.loop.clock().now_ms();
   const std::vector<admin::SessionFacts> sessions = facts_of(desk.sessions, now_ms);
   const std::vector<mover::SegmentFacts> segments = desk.copies.segments(1024);
+  const std::vector<admin::VerbFacts> verbs = desk.service_times.facts();
   const std::vector<mover::TierFacts> tiers = desk.mover.tiers();
-  const admin::Moment moment{now_ms, sessions, segments, tiers, desk.waiting.size()};
+  const admin::Moment moment{now_ms, verbs, sessions, segments, tiers, desk.waiting.size()};
   return question.answer(wire::Text{admin::describe(desk.daemon, desk.store, moment, kTextBytes)});
 }
 

@@ -106,8 +106,7 @@ Status answer(Question& question, const wire::Load& message) {
 }
 
 Status answer(Question& question, const wire::Cancel& message) {
-  question.desk.copies.cancel(question.session.id, message.request, done_to(question));
-  return {};
+  return question.desk.copies.cancel(question.session.id, message.request, done_to(question));
 }
 
 }  // namespace lmcd::transport

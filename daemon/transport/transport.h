@@ -65,6 +65,7 @@ class Transport final : private Sessions::Owner {
   ProcessWatch processes_;
   Waiting waiting_;
   LongRuns long_runs_;
+  ServiceTimes service_times_;
   Desk desk_;
   Timer time_;
 };

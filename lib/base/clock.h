@@ -11,11 +11,14 @@ class Clock {
   virtual ~Clock() = default;
   // Milliseconds of CLOCK_MONOTONIC: comparable across processes of one boot.
   virtual uint64_t now_ms() const = 0;
+  // The same clock in nanoseconds: to measure with.
+  virtual uint64_t now_ns() const { return now_ms() * 1'000'000; }
 };
 
 class MonotonicClock final : public Clock {
  public:
   uint64_t now_ms() const override;
+  uint64_t now_ns() const override;
 };
 
 class ManualClock final : public Clock {

@@ -131,6 +131,9 @@ Status Supervisor::forget(std::string_view name) {
 }
 
 Status Supervisor::ready() { return send("READY=1", nullptr); }
+Status Supervisor::describe(std::string_view text) {
+  return send("STATUS=" + std::string(text), nullptr);
+}
 Status Supervisor::stopping() { return send("STOPPING=1", nullptr); }
 
 Status Supervisor::watchdog() {

@@ -53,6 +53,8 @@ class Supervisor final : public DescriptorStore {
 
   // Each waits at most a second for a supervisor that does not read, watchdog() not at all.
   Status ready();
+  // Tells in one line of text how things are; systemctl status shows it.
+  Status describe(std::string_view text);
   Status stopping();
   Status watchdog();
 

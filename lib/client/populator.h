@@ -3,12 +3,13 @@
 //
 // Works in steps of 256 KiB and remembers which were taken, so that nothing is done twice. Pages
 // that exist, those below the frontier, are mapped by reading a byte of each 64 KiB: a read fault
-// maps the pages around it too, on shared memory writable ones, and a huge page whole. Measured for 32 MiB of 4 KiB pages,
-// in ms: 1.2, by two threads 0.7; MADV_POPULATE_READ, which looks at each page, 2.1;
-// MADV_POPULATE_WRITE 6.9; a write to each page 20. Past the frontier huge pages are made where a
-// range has room for whole ones. In the background MADV_POPULATE_READ follows,
-// to be sure. Of what is wanted at once, if it is much, the background thread maps the rear two
-// thirds, the last of them while the caller copies the front.
+// maps the pages around it too, on shared memory writable ones, and a huge page whole. Measured for
+// 32 MiB of 4 KiB pages, in ms: 1.2, by two threads 0.7; MADV_POPULATE_READ, which looks at each
+// page, 2.1; MADV_POPULATE_WRITE 6.9; a write to each page 20. In the background
+// MADV_POPULATE_READ follows, to be sure. Past the frontier huge pages are made where a range has
+// room for whole ones.
+// Of what is wanted at once, if it is much, the background thread maps the rear two thirds, the
+// last of them while the caller copies the front.
 //
 // The thread exists only while there is work. Any thread may call.
 #pragma once

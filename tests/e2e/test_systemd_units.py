@@ -11,6 +11,8 @@ import subprocess
 import pytest
 
 UNITS = pathlib.Path(__file__).resolve().parents[2] / "systemd"
+SERVICES = ("lmcd.service", "lmcd-admin.service")
+NAMES = (*SERVICES, "lmcd.socket")
 # systemd-analyze's scale: 100 is a service without any restriction.
 EXPOSURE_LIMIT = 20
 
@@ -26,24 +28,27 @@ def run(*command: str | pathlib.Path) -> subprocess.CompletedProcess[str]:
 @pytest.fixture
 def installed(tmp_path: pathlib.Path) -> pathlib.Path:
     """The units as installed, with a program that exists in place of the daemon."""
-    for name in ("lmcd.service", "lmcd.socket"):
-        text = (UNITS / name).read_text().replace("ExecStart=lmcd-daemon", "ExecStart=/bin/true")
+    for name in NAMES:
+        text = (UNITS / name).read_text()
+        for program in ("lmcd-daemon", "lmcd"):
+            text = text.replace(f"ExecStart={program} ", "ExecStart=/bin/true ")
         (tmp_path / name).write_text(text)
     return tmp_path
 
 
 @judged_by_systemd
-def test_systemd_accepts_service_and_socket(installed: pathlib.Path) -> None:
-    result = run("systemd-analyze", "verify", installed / "lmcd.service", installed / "lmcd.socket")
+def test_systemd_accepts_services_and_socket(installed: pathlib.Path) -> None:
+    result = run("systemd-analyze", "verify", *(installed / name for name in NAMES))
     # It speaks of units of the machine, too; only what it says of ours counts.
-    ours = [line for line in result.stderr.splitlines() if "lmcd." in line]
+    ours = [line for line in result.stderr.splitlines() if "lmcd" in line]
     assert not ours, "\n".join(ours)
 
 
 @judged_by_systemd
-def test_the_service_is_exposed_no_more_than_the_limit(installed: pathlib.Path) -> None:
+@pytest.mark.parametrize("service", SERVICES)
+def test_a_service_is_exposed_no_more_than_the_limit(installed: pathlib.Path, service: str) -> None:
     command = ["systemd-analyze", "security", "--offline=true", f"--threshold={EXPOSURE_LIMIT}"]
-    result = run(*command, installed / "lmcd.service")
+    result = run(*command, installed / service)
     if "unrecognized option" in result.stderr:
         pytest.skip("this systemd-analyze cannot judge a unit that is not loaded")
     assert result.returncode == 0, result.stdout + result.stderr

@@ -139,7 +139,7 @@ class Bystander:
         metrics = operator.stats()["metrics"]
         assert metrics["free_bytes"] == ARENA_BYTES, metrics
         assert metrics["quarantined_bytes"] == 0
-        assert metrics["hole_count"] == 1
+        assert metrics["holes"] == 1
         assert metrics["write_leases"] == 0
 
 

@@ -67,7 +67,8 @@ class World final : private Sessions::Owner {
     long_runs_ = std::make_unique<LongRuns>(*loop_);
     mover_ = must(mover::Mover::make({*loop_, *store_, no_arena_, log_}, {}, {}, [] {}));
     desk_.reset(new Desk{*loop_, log_, *store_, copies_, *mover_, *sessions_, *processes_, events_,
-                         *waiting_, *long_runs_, *quotas_, terms_, daemon_, config_});
+                         *waiting_, *long_runs_, *quotas_, terms_, daemon_, config_,
+                         service_times_});
     connect();
   }
 
@@ -183,6 +184,7 @@ class World final : private Sessions::Owner {
   std::unique_ptr<ProcessWatch> processes_;
   std::unique_ptr<Waiting> waiting_;
   std::unique_ptr<LongRuns> long_runs_;
+  ServiceTimes service_times_;
   std::unique_ptr<Desk> desk_;
   FileDescriptor client_;
   bool open_ = true;

@@ -80,7 +80,7 @@ TEST_P(BrokenLedger, is_refused_or_adopted_by_the_rules) {
     for (LivenessSlot slot : slots) store_->writer_dead(slot);
     store_->clear({}, true);
     EXPECT_EQ(store_->snapshot().free_bytes, kExtents * kAlign);
-    EXPECT_EQ(store_->snapshot().hole_count, 1u);
+    EXPECT_EQ(store_->snapshot().holes, 1u);
     store_.reset();
     policy_ = std::make_unique<PlainLru>();
   }

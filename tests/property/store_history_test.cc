@@ -300,11 +300,27 @@ class History : public StoreTest {
       store_->writer_dead(slot);
     }
     store_->pin({}, false);
+    check_sums();
     store_->clear({}, false);
+    check_sums();
     const Metrics& now = store_->snapshot();
     EXPECT_EQ(now.free_bytes, now.arena_bytes);
     EXPECT_EQ(now.quarantined_bytes, 0u);
-    EXPECT_EQ(now.hole_count, 1u);
+    EXPECT_EQ(now.holes, 1u);
+  }
+
+  // What is told in parts comes to the whole.
+  void check_sums() {
+    const Metrics& now = store_->snapshot();
+    const uint64_t on_request =
+        now.evicted_for_room_objects_total + now.evicted_for_quota_objects_total;
+    EXPECT_EQ(on_request + now.evicted_with_namespace_objects_total +
+                  now.evicted_in_background_objects_total,
+              now.evicted_objects_total);
+    uint64_t hot_bytes = 0;
+    for (uint32_t place = 0; place < store_->spaces().count(); ++place)
+      if (const Spaces::Space* space = store_->spaces().at(place)) hot_bytes += space->hot_bytes;
+    EXPECT_EQ(hot_bytes, now.hot_bytes);
   }
 
   std::mt19937_64 random_;

@@ -81,11 +81,11 @@ def test_a_second_writer_learns_what_is_there(space: lmcd.Namespace) -> None:
         assert [buffer is not None for buffer in lease] == [False, False, True]
 
 
-def test_a_full_arena_says_so(space: lmcd.Namespace, daemon: Daemon) -> None:
-    with daemon.session() as other, space.reserve(fresh_keys(5), length=8 << 20) as lease:
-        assert lease.outcomes() == [Outcome.RESERVED] * 5
-        second = other.namespace("test").reserve(fresh_keys(5), length=8 << 20)
-        assert second.outcomes() == [Outcome.RESERVED] * 3 + [Outcome.NO_SPACE] * 2
+def test_a_full_arena_says_so(space: lmcd.Namespace) -> None:
+    keys = fresh_keys(5)
+    store(space, keys, length=8 << 20)
+    with space.acquire(keys), space.reserve(fresh_keys(5), length=8 << 20) as lease:
+        assert lease.outcomes() == [Outcome.RESERVED] * 3 + [Outcome.NO_SPACE] * 2
 
 
 def test_a_session_is_refused_past_its_limit(space: lmcd.Namespace) -> None:

@@ -13,8 +13,10 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.request
 from collections.abc import Iterator
 
+import psutil
 import pytest
 
 import lmcd
@@ -76,13 +78,46 @@ def test_a_living_client_hits_within_a_second_of_a_kill(folder: pathlib.Path) ->
         lines.close()
 
 
+def test_the_admin_server_is_started_beside_the_daemon_and_again(folder: pathlib.Path) -> None:
+    process, lines = serve(
+        *("--l1-size-gb", "0.0625", "--http-port", "0", "--state-dir", str(folder / "state")),
+        *("--socket", str(folder / "lmcd.sock"), "--l1-backing", "memfd"),
+    )
+    try:
+        for _ in range(2):
+            url = lines.with_text("lmcd: admin server on").rpartition(" ")[2]
+            with urllib.request.urlopen(f"{url}healthz", timeout=BOUND_S) as reply:
+                assert reply.status == 200
+            (admin,) = (
+                child
+                for child in psutil.Process(process.pid).children()
+                if "admin" in child.cmdline()
+            )
+            admin.kill()
+            lines.with_text("the admin server was killed by SIGKILL; starting another")
+        lines.with_text("lmcd: admin server on")
+        (daemon,) = (
+            child
+            for child in psutil.Process(process.pid).children()
+            if "admin" not in child.cmdline()
+        )
+        daemon.kill()
+        lines.with_text("lmcd: ready again")
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=BOUND_S) == 0
+    finally:
+        process.kill()
+        process.wait(timeout=BOUND_S)
+        lines.close()
+
+
 @pytest.mark.parametrize(
     ("options", "text"),
     [
         ([], 'option "l1-size-gb": must be given'),
         (["--l1-size-gb", "1", "--chunk-size", "0"], '"0" is not valid; takes 1 to 65536'),
         (["--l1-size-gb", "1", "--l1-sise-gb", "2"], 'did you mean "l1-size-gb"?'),
-        (["--l1-size-gb", "1", "--http-port", "1"], "it comes with the admin server"),
+        (["--l1-size-gb", "1", "--enable-tracing"], "it comes with traces"),
     ],
 )
 def test_a_wrong_option_is_one_line_and_status_2(options: list[str], text: str) -> None:

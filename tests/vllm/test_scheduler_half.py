@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+import itertools
 import time
 import warnings
 from collections.abc import Iterator, Sequence
@@ -55,10 +56,14 @@ class Pool:
 
 
 class Half:
-    """A scheduler half, and what it is told."""
+    """A scheduler half, and what it is told. Every prompt of it begins with `prompt`."""
 
-    def __init__(self, daemon: Daemon, windows: Sequence[int] = (0,), ranks: int = 1) -> None:
+    def __init__(
+        self, daemon: Daemon, prompt: str, windows: Sequence[int] = (0,), ranks: int = 1
+    ) -> None:
         name = f"model=test windows={windows} ranks={ranks}"
+        self._prompt = prompt
+        self._numbers = itertools.count()
         self.pool = Pool()
         self.block_ids: dict[str, tuple[list[int], ...]] = {}
         self.geometry = Geometry(
@@ -91,13 +96,13 @@ class Half:
         self.space = space
         self.half.know_workers(dict.fromkeys(range(ranks), self.link.incarnation))
 
-    def request(self, name: str, tokens: int) -> Any:
+    def request(self, tokens: int) -> Any:
+        """Make one more request of the prompt."""
         hashes = [
-            hashlib.sha256(f"{name.split('/')[0]} {at}".encode()).digest()
-            for at in range(tokens // 128)
+            hashlib.sha256(f"{self._prompt} {at}".encode()).digest() for at in range(tokens // 128)
         ]
         return SimpleNamespace(
-            request_id=name,
+            request_id=f"request {next(self._numbers)}",
             block_hashes=hashes,
             num_tokens=tokens,
             num_prompt_tokens=tokens,
@@ -105,6 +110,20 @@ class Half:
             cache_salt=None,
             lora_request=None,
         )
+
+    def request_of_stored(self, tokens: int) -> Any:
+        """Make a request whose prompt another has stored."""
+        request = self.request(tokens)
+        self.half.match(request, 0)
+        self.store(self.run(request, tokens))
+        self.half.finish(request)
+        return self.request(tokens)
+
+    def load(self, request: Any, *block_ids: list[int], local: int = 0) -> int:
+        """Have what is offered loaded into these blocks; return how many tokens that is."""
+        tokens = self.half.match(request, local)
+        self.half.settle(request, block_ids, tokens)
+        return tokens
 
     def run(self, request: Any, tokens: int) -> list[SaveJob]:
         """Schedule a step of a request."""
@@ -145,17 +164,12 @@ class Half:
         self.space.session.ping()
 
 
-@pytest.fixture(scope="module")
-def halves(daemon: Daemon) -> Iterator[Any]:
-    made: list[Half] = []
-
-    def make(**options: Any) -> Half:
-        made.append(Half(daemon, **options))
-        return made[-1]
-
-    yield make
-    for half in made:
-        half.half.close()
+@pytest.fixture
+def half(daemon: Daemon, request: pytest.FixtureRequest) -> Iterator[Half]:
+    """A half whose prompts no other test has; its parameter says what is not plain about it."""
+    made = Half(daemon, request.node.name, **getattr(request, "param", {}))
+    yield made
+    made.half.close()
 
 
 def rows_of(load: GroupLoad) -> list[list[int]]:
@@ -163,16 +177,13 @@ def rows_of(load: GroupLoad) -> list[list[int]]:
     return [[-1 if block == NO_BLOCK else int(block) for block in row] for row in table]
 
 
-def stored(half: Half, name: str, tokens: int) -> None:
-    request = half.request(name, tokens)
-    half.half.match(request, 0)
-    half.store(half.run(request, tokens))
-    half.half.finish(request)
+two_ranks = pytest.mark.parametrize("half", [{"ranks": 2}], indirect=True, ids=["two ranks"])
+window = pytest.mark.parametrize("half", [{"windows": (0, 192)}], indirect=True, ids=["window"])
 
 
-def test_blocks_are_held_until_every_worker_has_saved(halves: Any) -> None:
-    half = halves(ranks=2)
-    request = half.request("two ranks", 700)
+@two_ranks
+def test_blocks_are_held_until_every_worker_has_saved(half: Half) -> None:
+    request = half.request(700)
     assert half.half.match(request, 0) == 0
     (job,) = half.run(request, 700)
     assert half.pool.held == {1, 2, 3, 4}  # two chunks; the rest is none yet
@@ -186,12 +197,10 @@ def test_blocks_are_held_until_every_worker_has_saved(halves: Any) -> None:
     assert not half.half.has_jobs
 
 
-def test_a_load_begins_and_ends_within_chunks(halves: Any) -> None:
-    half = halves()
-    stored(half, "parts", 1024)
-    request = half.request("parts/again", 1024)
-    assert half.half.match(request, 128) == 896 - 128  # the last token is computed
-    half.half.settle(request, ([11, 12, 13, 14, 15, 16, 17],), 896 - 128)
+def test_a_load_begins_and_ends_within_chunks(half: Half) -> None:
+    request = half.request_of_stored(1024)
+    # The last token is computed.
+    assert half.load(request, [11, 12, 13, 14, 15, 16, 17], local=128) == 896 - 128
     (job,) = half.loads()
     ((load,),) = job.ranks
     assert rows_of(load) == [[-1, 12], [13, 14], [15, 16], [17, -1]]
@@ -200,12 +209,9 @@ def test_a_load_begins_and_ends_within_chunks(halves: Any) -> None:
     assert not half.pool.held
 
 
-def test_a_request_that_ends_under_its_load_gives_its_blocks_back_later(halves: Any) -> None:
-    half = halves()
-    stored(half, "aborted", 600)
-    request = half.request("aborted/again", 600)
-    assert half.half.match(request, 0) == 512
-    half.half.settle(request, ([1, 2, 3, 4, 5],), 512)
+def test_a_request_that_ends_under_its_load_gives_its_blocks_back_later(half: Half) -> None:
+    request = half.request_of_stored(600)
+    assert half.load(request, [1, 2, 3, 4, 5]) == 512
     half.half.finish(request)
     assert half.pool.held == {1, 2, 3, 4}
     half.half.end_loads({request.request_id}, {request.request_id})
@@ -213,10 +219,8 @@ def test_a_request_that_ends_under_its_load_gives_its_blocks_back_later(halves: 
     assert not half.half.has_jobs
 
 
-def test_an_offer_that_is_not_taken_is_taken_back(halves: Any) -> None:
-    half = halves()
-    stored(half, "refused", 600)
-    request = half.request("refused/again", 600)
+def test_an_offer_that_is_not_taken_is_taken_back(half: Half) -> None:
+    request = half.request_of_stored(600)
     assert half.half.match(request, 0) == 512
     assert half.half.match(request, 0) == 512
     half.half.settle(request, ([1, 2, 3, 4, 5],), 0)
@@ -224,54 +228,45 @@ def test_an_offer_that_is_not_taken_is_taken_back(halves: Any) -> None:
     assert not half.half.has_jobs
 
 
-def test_after_a_failed_load_all_is_computed_and_stored(halves: Any) -> None:
-    half = halves()
-    stored(half, "failed", 600)
-    request = half.request("failed/again", 600)
-    assert half.half.match(request, 0) == 512
-    half.half.settle(request, ([1, 2, 3, 4, 5],), 512)
+def test_after_a_failed_load_all_is_computed_and_stored(half: Half) -> None:
+    request = half.request_of_stored(600)
+    assert half.load(request, [1, 2, 3, 4, 5]) == 512
     half.loads()
     half.half.end_loads({request.request_id}, {request.request_id})
     assert half.half.match(request, 0) == 0
     assert half.run(request, 600) == []  # for it is there
 
 
-def test_a_worker_with_another_arena_is_offered_nothing(halves: Any) -> None:
-    half = halves()
-    stored(half, "unmapped", 600)
+def test_a_worker_with_another_arena_is_offered_nothing(half: Half) -> None:
+    request = half.request_of_stored(600)
     half.half.know_workers({0: b"another"})
-    assert half.half.match(half.request("unmapped/again", 600), 0) == 0
+    assert half.half.match(request, 0) == 0
 
 
-def test_a_window_loads_what_is_in_it(halves: Any) -> None:
-    half = halves(windows=(0, 192))
-    stored(half, "window", 1100)
-    request = half.request("window/again", 1100)
-    assert half.half.match(request, 0) == 1024
-    full = list(range(1, 10))
-    window = [0, 0, 0, 0, 0, 0, 27, 28, 29]
-    half.half.settle(request, (full, window), 1024)
+@window
+def test_a_window_loads_what_is_in_it(half: Half) -> None:
+    request = half.request_of_stored(1100)
+    assert half.load(request, [*range(1, 10)], [0, 0, 0, 0, 0, 0, 27, 28, 29]) == 1024
     (job,) = half.loads()
     ((first, second),) = job.ranks
     assert rows_of(first) == [[1, 2], [3, 4], [5, 6], [7, 8]]
     assert rows_of(second) == [[27, 28]]
 
 
-def test_a_window_that_has_moved_on_is_not_saved(halves: Any) -> None:
-    half = halves(windows=(0, 192))
-    request = half.request("moved", 600)
+@window
+def test_a_window_that_has_moved_on_is_not_saved(half: Half) -> None:
+    request = half.request(600)
     half.half.match(request, 0)
-    half.block_ids["moved"] = ([1, 2, 3, 4, 5], [0, 32, 33, 34, 35])
+    half.block_ids[request.request_id] = ([1, 2, 3, 4, 5], [0, 32, 33, 34, 35])
     (job,) = half.run(request, 600)
     assert [(save.group, save.depth) for save in job.groups] == [(0, 0), (1, 1)]
     half.store([job])
     assert not half.pool.held
 
 
-def test_saves_hold_no_more_than_half_of_the_blocks(halves: Any) -> None:
-    half = halves()
+def test_saves_hold_no_more_than_half_of_the_blocks(half: Half) -> None:
     half.pool.num_gpu_blocks = 8
-    request = half.request("held back", 2048)
+    request = half.request(2048)
     half.half.match(request, 0)
     first = half.run(request, 512)
     assert half.run(request, 512) == []  # four of eight are held

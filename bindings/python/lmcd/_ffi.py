@@ -54,6 +54,9 @@ if TYPE_CHECKING:
     ) -> Any:
         """Look keys up; None where lmcd_lookup has to say why not."""
 
+    def acquire_posted(session: Held | None, request: int, grants: int, lease: int) -> int:
+        """Call lmcd_acquire_posted with the GIL kept; return its code (native/posted.c)."""
+
 
 REBUILD = "rebuild it: make build in a checkout, else pip install . again"
 
@@ -88,12 +91,17 @@ def _exception(code: int, text: str) -> errors.LmcdError:
     return _EXCEPTIONS.get(code, errors.LmcdError)(text)
 
 
+def address_of(pointer: Any) -> int:
+    """Return where a C object is, for the C code of the bindings."""
+    return int(ffi.cast("intptr_t", pointer))
+
+
 def own(handle: Any, close: Callable[[Any], None]) -> Held:
     """Own a C handle: it is closed when the last reference to what is returned is gone.
 
     A call that takes `held.object` keeps it, so closing never races with another use.
     """
-    return Held(ffi.gc(handle, close), int(ffi.cast("intptr_t", handle)))
+    return Held(ffi.gc(handle, close), address_of(handle))
 
 
 def text_of(name: str, value: str) -> bytes:
@@ -120,6 +128,8 @@ __all__ = [
     "Asked",
     "Held",
     "PresenceArray",
+    "acquire_posted",
+    "address_of",
     "check",
     "ffi",
     "lib",

@@ -6,7 +6,18 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from lmcd._ffi import Held, check, ffi, lib, look_up, number_of, own, text_of
+from lmcd._ffi import (
+    Held,
+    acquire_posted,
+    address_of,
+    check,
+    ffi,
+    lib,
+    look_up,
+    number_of,
+    own,
+    text_of,
+)
 from lmcd.errors import InvalidArgument, Released
 from lmcd.keys import KeyChain, Keys, fingerprint
 from lmcd.lease import ReadLease, WriteLease
@@ -166,11 +177,10 @@ class Namespace:
         **Units**: timeout_ms bounds the wait for keys that are pending or cold; 0: no wait.
         """
         request = acquire_request(self.cdata, keys, part, parts, timeout_ms)
-        check(
-            lib.lmcd_acquire_posted if posted else lib.lmcd_acquire,
-            self._session.cdata,
-            request.cdata,
-            request.grants.cdata,
-            request.lease,
-        )
+        places = (request.cdata, request.grants.cdata, request.lease)
+        if not posted:
+            check(lib.lmcd_acquire, self._session.cdata, *places)
+        elif acquire_posted(self._session.held, *map(address_of, places)):
+            # Again, by the call that says why it cannot.
+            check(lib.lmcd_acquire_posted, self._session.cdata, *places)
         return ReadLease(self._session, request.grants, request.lease[0])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -114,6 +114,20 @@ class Operator:
 
         for count in _batches(fetch):
             yield from [_listed(objects[at]) for at in range(count)]
+
+    def page(
+        self, selector: Selector = EVERYTHING, *, cursor: int = 0, limit: int = _BATCH
+    ) -> tuple[Sequence[Listed], int]:
+        """Return up to `limit` (4096 at most) objects that match, and the cursor of the next.
+
+        The cursor is 0 at first, and again after the last.
+        """
+        chosen, _alive = selector.cdata()
+        objects = ffi.new("lmcd_listed_t[]", limit)
+        count = ffi.new("uint32_t *")
+        following = ffi.new("uint64_t *", number_of("cursor", cursor, 64))
+        check(lib.lmcd_list, self._session.cdata, chosen, objects, limit, count, following)
+        return [_listed(objects[at]) for at in range(count[0])], int(following[0])
 
     def clear(self, selector: Selector = EVERYTHING, *, force: bool = False) -> Cleared:
         """Forget what matches; leased and pinned objects only by `force`."""

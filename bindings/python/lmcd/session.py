@@ -144,8 +144,12 @@ class Session(Closing):
         return space
 
     def mapping(self) -> Mapping:
-        """Return the arena as this process maps it at present."""
-        return Mapping(self.cdata)
+        """Return the arena as this process maps it at present.
+
+        Leases are read through the one that was opened last, while it is of their incarnation.
+        """
+        mapping = self._mapping = Mapping(self.cdata)
+        return mapping
 
     def segment(
         self,
@@ -170,7 +174,7 @@ class Session(Closing):
         """Return the mapping of a grant's incarnation: the last one used, while it is that."""
         mapping = self._mapping
         if mapping is None or not mapping.covers(grants, index):
-            mapping = self._mapping = self.mapping()
+            mapping = self.mapping()
         return mapping
 
     @property

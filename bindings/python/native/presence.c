@@ -11,8 +11,9 @@ typedef struct {
   lmcd_presence_t items[];
 } lmcd_presence_array;
 
-/* Up to so many keys the GIL is kept: giving it away and taking it back costs more. */
-#define LMCD_KEYS_UNDER_GIL 64
+/* Up to so many keys, 50 us, the GIL is kept: giving it away may cost a busy thread's turn of 5 ms
+ * (posted.c). */
+#define LMCD_KEYS_UNDER_GIL 1024
 
 static PyObject *lmcd_presence_array_make(PyTypeObject *type, PyObject *space, Py_ssize_t count) {
   lmcd_presence_array *self = (lmcd_presence_array *)type->tp_alloc(type, count);

@@ -6,9 +6,10 @@
 #include <cstdio>
 #include <cstring>
 #include <new>
-#include <string_view>
 #include <utility>
 
+#include "daemon/tier/registry.h"
+#include "daemon/tier/table.h"
 #include "lib/base/bytes.h"
 #include "lib/base/crc32c.h"
 
@@ -19,9 +20,7 @@ constexpr uint64_t kRetryNs = 1'000'000;     // when the pool was full
 constexpr double kLongestNs = 1e15;          // eleven days: no sum of these overflows
 constexpr double kGreatestGb = 1024 * 1024;  // as daemon/config/adapters.def has it
 
-bool moves_bytes(MockTier::Verb verb) {
-  return verb == MockTier::Verb::kPut || verb == MockTier::Verb::kGet;
-}
+bool moves_bytes(Verb verb) { return verb == Verb::kPut || verb == Verb::kGet; }
 
 }  // namespace
 
@@ -60,34 +59,20 @@ MockTier::MockTier(const lmcd_tier_host_t& host, Options options)
 
 MockTier::~MockTier() = default;
 
-bool MockTier::Name::operator<(const Name& other) const {
-  const int order = std::memcmp(&key, &other.key, sizeof key);
+bool MockTier::NameOrder::operator()(const RecordName& one, const RecordName& other) const {
+  const int order = std::memcmp(&one.key, &other.key, sizeof one.key);
   if (order != 0) return order < 0;
-  return std::pair(part.rank, part.group) < std::pair(other.part.rank, other.part.group);
+  return std::pair(one.part.rank, one.part.group) < std::pair(other.part.rank, other.part.group);
 }
 
-Result<MockTier::Options> MockTier::read_fields(const lmcd_tier_field_t* fields,
-                                                std::size_t count) {
-  double size_gb = 0;
-  double bandwidth_gb = 0;
-  for (const lmcd_tier_field_t* field = fields; field != fields + count; ++field) {
-    const std::string_view name = field->name;
-    double* value = name == "max_size_gb"         ? &size_gb
-                    : name == "mock_bandwidth_gb" ? &bandwidth_gb
-                                                  : nullptr;
-    if (!value)
-      return fault(LMCD_E_INVALID,
-                   "field \"%.64s\" is unknown; valid are max_size_gb and mock_bandwidth_gb",
-                   field->name);
-    *value = field->text ? 0 : field->number;
-  }
-  for (const auto& [name, value] :
-       {std::pair("max_size_gb", size_gb), std::pair("mock_bandwidth_gb", bandwidth_gb)})
-    if (!(value > 0 && value <= kGreatestGb))
-      return fault(LMCD_E_INVALID, "field \"%s\" takes a number above 0, up to %.0f", name,
-                   kGreatestGb);
+Result<std::unique_ptr<MockTier>> MockTier::open(const lmcd_tier_host_t& host, Fields& fields) {
+  const double size_gb = fields.number("max_size_gb", 0, kGreatestGb);
+  const double bandwidth_gb = fields.number("mock_bandwidth_gb", 0, kGreatestGb);
+  LMCD_TRY(fields.finish());
   const auto gib = static_cast<double>(kGiB);
-  return Options{std::max<uint64_t>(1, static_cast<uint64_t>(size_gb * gib)), bandwidth_gb * gib};
+  const Options options{std::max<uint64_t>(1, static_cast<uint64_t>(size_gb * gib)),
+                        bandwidth_gb * gib};
+  return std::make_unique<MockTier>(host, options);
 }
 
 Status MockTier::check(const Request& request) const {
@@ -105,7 +90,7 @@ Status MockTier::check(const Request& request) const {
 // What finds nothing to move takes no time.
 uint64_t MockTier::cost_ns(const Request& request) const {
   if (!moves_bytes(request.verb) || request.record.length > options_.capacity_bytes) return 0;
-  const bool there = index_.contains(name_of(request.record));
+  const bool there = index_.contains(request.name());
   if (there == (request.verb == Verb::kPut)) return 0;
   const double seconds = static_cast<double>(request.record.length) / options_.bytes_per_second;
   return static_cast<uint64_t>(std::min(std::ceil(seconds * 1e9), kLongestNs));
@@ -157,7 +142,7 @@ void MockTier::land(std::unique_ptr<Operation> operation) {
 // Returns the outcome of what needs no copy.
 std::optional<uint32_t> MockTier::decide(Operation& operation) {
   Request& request = operation.request;
-  auto found = index_.find(name_of(request.record));
+  auto found = index_.find(request.name());
   const bool there = found != index_.end();
   switch (request.verb) {
     case Verb::kExists:
@@ -222,7 +207,7 @@ void MockTier::copied(Operation& operation) {
     return keep(operation);
   }
   if (operation.code == LMCD_OK) return finish(request, LMCD_OK, LMCD_LOADED);
-  auto found = index_.find(name_of(request.record));
+  auto found = index_.find(request.name());
   if (found != index_.end() && found->second.bytes == operation.kept) forget(found);
   finish(request, operation.code, LMCD_NONE);
 }
@@ -230,7 +215,7 @@ void MockTier::copied(Operation& operation) {
 void MockTier::keep(Operation& operation) {
   const lmcd_tier_record_t& record = operation.request.record;
   if (operation.code != LMCD_OK) return finish(operation.request, operation.code, LMCD_NONE);
-  auto [kept, fresh] = index_.try_emplace(name_of(record));
+  auto [kept, fresh] = index_.try_emplace(operation.request.name());
   if (!fresh) return finish(operation.request, LMCD_OK, LMCD_EXISTS);
   kept->second = {record, Bytes(std::move(operation.taken)), next_sequence_++};
   order_.emplace(kept->second.sequence, kept);
@@ -297,9 +282,22 @@ lmcd_tier_health_t MockTier::health() const {
   return out;
 }
 
-uint64_t MockTier::tenant_bytes(const std::string& tenant) const {
+uint64_t MockTier::tenant_bytes(const char* tenant) const {
   auto account = tenant_bytes_.find(tenant);
   return account == tenant_bytes_.end() ? 0 : account->second;
+}
+
+uint64_t MockTier::namespace_bytes(const lmcd_key_t& fingerprint) const {
+  uint64_t bytes = 0;
+  for (const auto& [name, kept] : index_)
+    if (std::memcmp(&kept.record.fingerprint, &fingerprint, sizeof fingerprint) == 0)
+      bytes += kept.record.length;
+  return bytes;
+}
+
+const lmcd_tier_module_t* mock_module() {
+  static constexpr lmcd_tier_module_t kModule = Table<MockTier>::of("mock");
+  return &kModule;
 }
 
 }  // namespace lmcd::tier

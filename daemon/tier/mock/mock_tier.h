@@ -15,13 +15,11 @@
 #include <optional>
 #include <string>
 
-#include "include/lmcd_tier.h"
+#include "daemon/tier/fields.h"
+#include "daemon/tier/request.h"
 #include "lib/base/status.h"
 
 namespace lmcd::tier {
-
-// The module's table.
-const lmcd_tier_module_t* mock_module();
 
 class MockTier {
  public:
@@ -32,29 +30,13 @@ class MockTier {
     uint64_t capacity_bytes = 0;
     double bytes_per_second = 0;
   };
-  // Faults: LMCD_E_INVALID naming the field.
-  static Result<Options> read_fields(const lmcd_tier_field_t* fields, std::size_t count);
-
-  // `host` outlives it.
+  // `host` outlives it. Faults: LMCD_E_INVALID naming the field.
+  static Result<std::unique_ptr<MockTier>> open(const lmcd_tier_host_t& host, Fields& fields);
   MockTier(const lmcd_tier_host_t& host, Options options);
   MockTier(const MockTier&) = delete;
   MockTier& operator=(const MockTier&) = delete;
   ~MockTier();
 
-  enum class Verb : uint8_t { kPut, kGet, kExists, kRemove, kList };
-  // What was asked for; of each verb only its own arguments count.
-  struct Request {
-    Verb verb;
-    uint64_t deadline_ms;
-    uint64_t token;
-    lmcd_tier_record_t record{};           // put; else its key, part and length (get) alone
-    bool checksummed = false;              // put
-    const std::byte* source = nullptr;     // put
-    std::byte* target = nullptr;           // get
-    uint64_t cursor = 0;                   // list
-    lmcd_tier_record_t* listed = nullptr;  // list
-    uint32_t list_capacity = 0;            // list
-  };
   lmcd_code_t begin(Request request);
   void cancel();
   void wake();
@@ -62,13 +44,12 @@ class MockTier {
   lmcd_tier_capabilities_t capabilities() const;
   lmcd_tier_usage_t usage() const;
   lmcd_tier_health_t health() const;
-  uint64_t tenant_bytes(const std::string& tenant) const;
+  uint64_t tenant_bytes(const char* tenant) const;
+  uint64_t namespace_bytes(const lmcd_key_t& fingerprint) const;
 
  private:
-  struct Name {
-    lmcd_key_t key;
-    lmcd_part_t part;
-    bool operator<(const Name& other) const;
+  struct NameOrder {
+    bool operator()(const RecordName& one, const RecordName& other) const;
   };
   // Shared by the index and the gets that deliver them, so that a record may be forgotten while
   // it is read.
@@ -78,10 +59,9 @@ class MockTier {
     Bytes bytes;
     uint64_t sequence;  // of its put
   };
-  using Index = std::map<Name, Kept>;
+  using Index = std::map<RecordName, Kept, NameOrder>;
   struct Operation;
 
-  static Name name_of(const lmcd_tier_record_t& record) { return {record.key, record.part}; }
   Status check(const Request& request) const;
   uint64_t cost_ns(const Request& request) const;
   uint64_t now_ns() const { return host_.now_ms(host_.context) * 1'000'000; }

@@ -10,9 +10,7 @@ namespace {
 
 constexpr const char* kMock = R"({"type": "mock", "max_size_gb": 2, "mock_bandwidth_gb": 0.5})";
 
-std::string adapter_refusal(const char* json) {
-  return refusal(flags({"--l2-adapter", json}));
-}
+std::string adapter_refusal(const char* json) { return refusal(flags({"--l2-adapter", json})); }
 
 TEST(Adapter, a_mock_tier_is_read) {
   Result<Adapter> adapter = read_adapter(kMock);
@@ -48,9 +46,28 @@ TEST(Adapter, every_field_is_checked) {
   EXPECT_NE(adapter_refusal(R"({"type": "mock", "type": "mock"})"), "taken");
 }
 
+TEST(Adapter, texts_and_flags_are_read_and_what_may_be_missing_may_be_missing) {
+  Result<Adapter> adapter =
+      read_adapter(R"({"type": "fs", "base_path": "/data/kv", "use_odirect": true})");
+  ASSERT_TRUE(adapter.ok());
+  ASSERT_EQ(adapter.value().fields.size(), 2u);
+  EXPECT_EQ(adapter.value().fields[0].second.text, "/data/kv");
+  EXPECT_EQ(adapter.value().field("use_odirect"), 1);
+  EXPECT_EQ(adapter_refusal(R"({"type": "fs", "base_path": "/data/kv", "use_odirect": 1})"),
+            "option \"l2-adapter\": field \"use_odirect\" takes true or false");
+  EXPECT_EQ(adapter_refusal(R"({"type": "fs", "base_path": ""})"),
+            "option \"l2-adapter\": field \"base_path\" takes a text that is not empty");
+  EXPECT_EQ(adapter_refusal(R"({"type": "fs", "base_path": "/a", "max_capacity_gb": -1})"),
+            "option \"l2-adapter\": field \"max_capacity_gb\" takes a number from 0 to "
+            "1.04858e+06");
+}
+
 TEST(Adapter, a_type_of_later_is_refused_and_its_secrets_are_not_told) {
-  std::string text = adapter_refusal(R"({"type": "s3", "aws_secret_access_key": "hush"})");
-  EXPECT_EQ(text, "option \"l2-adapter\": type \"s3\" comes later; this version has \"mock\"");
+  const std::string text = adapter_refusal(R"({"type": "nixl_store", "secret": "hush"})");
+  EXPECT_TRUE(text.starts_with(
+      "option \"l2-adapter\": type \"nixl_store\" comes later; this version has \"mock\", \"fs\""))
+      << text;
+  EXPECT_EQ(text.find("hush"), std::string::npos);
   EXPECT_EQ(adapter_refusal(R"({"type": "s4", "key": "hush"})").find("hush"), std::string::npos);
   EXPECT_EQ(adapter_refusal(R"({"type": "mock", "max_size_gb": "hush"})").find("hush"),
             std::string::npos);

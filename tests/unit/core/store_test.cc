@@ -73,6 +73,7 @@ TEST_F(Life, a_full_arena_forgets_the_oldest_and_readers_notice) {
   put(8, {key_of(8)});
   EXPECT_FALSE(holds(seen[0], seen[0].word));
   EXPECT_EQ(store_->metrics().evicted_objects_total, 4u);
+  EXPECT_EQ(store_->metrics().evicted_for_room_objects_total, 4u);
   EXPECT_EQ(events_.events.back().kind, LMCD_EVENT_COMMITTED);
 }
 
@@ -352,6 +353,7 @@ TEST_F(Life, what_a_quota_can_never_grant_evicts_nothing) {
   EXPECT_EQ(store_->metrics().evicted_objects_total, 0u);
   EXPECT_EQ(reserve(kSession, 2, {key_of(9)}, {}, 2 * kAlign, "small")[0].outcome, LMCD_RESERVED);
   EXPECT_EQ(store_->metrics().evicted_objects_total, 2u);
+  EXPECT_EQ(store_->metrics().evicted_for_quota_objects_total, 2u);
 }
 
 TEST_F(Life, a_quota_evicts_nothing_for_what_the_arena_cannot_hold) {

@@ -170,18 +170,75 @@ TEST_F(Copying, a_cancelled_transfer_is_answered_before_its_cancel) {
   const Transfer transfer = transfer_of(keys, blocks);
   copies_->store(kSession, transfer, into(&outcomes));
   bool cancelled = false;
-  copies_->cancel(kSession, transfer.request, [&] {
+  const Status status = copies_->cancel(kSession, transfer.request, [&] {
     EXPECT_EQ(answers_, 1);
     cancelled = true;
   });
+  EXPECT_TRUE(status.ok());
   EXPECT_FALSE(cancelled);
   pool_.run_all();
   EXPECT_TRUE(cancelled);
   EXPECT_EQ(outcomes, (Outcomes{LMCD_NONE}));
   EXPECT_EQ(free_extents(), 64u);
   bool unknown = false;
-  copies_->cancel(kSession, 12345, [&] { unknown = true; });
+  EXPECT_TRUE(copies_->cancel(kSession, 12345, [&] { unknown = true; }).ok());
   EXPECT_TRUE(unknown);
+}
+
+TEST_F(Copying, a_storm_of_cancels_is_bounded) {
+  begin();
+  Outcomes outcomes;
+  const auto keys = core::keys_of(1, 1);
+  const auto blocks = blocks_from(0, 1);
+  const Transfer transfer = transfer_of(keys, blocks);
+  copies_->store(kSession, transfer, into(&outcomes));
+  int cancelled = 0;
+  int refused = 0;
+  for (int i = 0; i < 1000; ++i) {
+    const Status status = copies_->cancel(kSession, transfer.request, [&] { ++cancelled; });
+    refused += status.code() == LMCD_E_LIMIT;
+  }
+  EXPECT_EQ(refused, 1000 - 16);
+  pool_.run_all();
+  EXPECT_EQ(cancelled, 16);
+  EXPECT_EQ(answers_, 1);
+  EXPECT_EQ(free_extents(), 64u);
+}
+
+TEST_F(Copying, what_is_in_flight_takes_only_so_much_memory) {
+  begin();
+  store_items(1, 0, 1);
+  // The same object again and again: nothing of the arena bounds that.
+  const std::vector<lmcd_key_t> keys(16384, core::key_of(1));
+  std::vector<uint32_t> blocks;
+  for (std::size_t i = 0; i < keys.size() * kBlocksPerItem; ++i) blocks.push_back(i % kBlocks);
+  Outcomes outcomes;
+  uint32_t taken = 0;
+  fault_ = {};
+  while (taken < 64 && fault_.ok()) {
+    copies_->load(kSession, transfer_of(keys, blocks), into(&outcomes));
+    taken += fault_.ok();
+  }
+  EXPECT_EQ(fault_.code(), LMCD_E_LIMIT) << taken;
+  EXPECT_LT(taken, 16u);
+  EXPECT_GE(taken, 4u);
+  pool_.run_all();
+  fault_ = {};
+  copies_->load(kSession, transfer_of(keys, blocks), into(&outcomes));
+  EXPECT_TRUE(fault_.ok()) << "what has landed takes nothing";
+  pool_.run_all();
+}
+
+TEST_F(Copying, a_process_has_only_so_many_segments) {
+  begin();
+  store_->open_session(21, 5, 4711);
+  store_->open_session(22, 6, 4711);
+  for (int i = 0; i < 256; ++i)
+    ASSERT_TRUE(open_segment(kSegmentBytes, i % 2 == 0 ? 21 : 22).ok()) << i;
+  EXPECT_EQ(open_segment(kSegmentBytes, 22).status().code(), LMCD_E_LIMIT);
+  EXPECT_TRUE(open_segment(kSegmentBytes, kOther).ok());
+  copies_->close_session(21, [] {});
+  EXPECT_TRUE(open_segment(kSegmentBytes, 22).ok());
 }
 
 TEST_F(Copying, sessions_take_turns) {

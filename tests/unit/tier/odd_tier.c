@@ -58,10 +58,16 @@ static uint64_t tenant_bytes(lmcd_tier_t *tier, const char *tenant) {
   return 0;
 }
 
+static uint64_t namespace_bytes(lmcd_tier_t *tier, const lmcd_key_t *fingerprint) {
+  (void)tier, (void)fingerprint;
+  return 0;
+}
+
 void odd_tier_init(odd_tier_t *tier) {
   const lmcd_tier_module_t module = {
       sizeof module, LMCD_TIER_ABI, "odd", open_tier, close_tier, cancel, wake,        put,
-      get,           named,         named, list,      capabilities, usage, health, tenant_bytes};
+      get,           named,         named, list,      capabilities, usage, health, tenant_bytes,
+      namespace_bytes};
   memset(tier, 0, sizeof *tier);
   tier->module = module;
   tier->capabilities.queue_limit = 2;

@@ -3,22 +3,15 @@
 from __future__ import annotations
 
 import json
-import pathlib
-import subprocess
+import sys
 from typing import Any
 
 import click
 
+from lmcd.cli.companion import Companion
 from lmcd.cli.context import daemon_program, environment
-from lmcd.cli.supervisor import Supervisor
-
-_ASK_S = 30
-
-
-class _Refused(click.ClickException):
-    """What the daemon says about its options."""
-
-    exit_code = 2
+from lmcd.cli.daemon_options import ask
+from lmcd.cli.supervisor import PROTOCOL, Supervisor
 
 
 class _Serve(click.Command):
@@ -26,7 +19,7 @@ class _Serve(click.Command):
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         super().format_options(ctx, formatter)
-        described = json.loads(_ask(daemon_program(), ["--describe-options"]))
+        described = json.loads(ask(daemon_program(), ["--describe-options"], environment()))
         with formatter.section("Options of the daemon (also LMCD_<NAME>, and keys of --config)"):
             formatter.write_dl([_help(option) for option in described["options"]])
 
@@ -43,7 +36,7 @@ def _help(option: dict[str, Any]) -> tuple[str, str]:
     cls=_Serve,
     context_settings={"ignore_unknown_options": True, "help_option_names": ["-h", "--help"]},
 )
-@click.option("--no-admin", is_flag=True, help="Without the admin server, which comes later.")
+@click.option("--no-admin", is_flag=True, help="Without the admin server.")
 @click.option(
     "--watchdog-seconds",
     type=click.FloatRange(0, 3600),
@@ -55,17 +48,27 @@ def _help(option: dict[str, Any]) -> tuple[str, str]:
 def command(no_admin: bool, watchdog_seconds: float, options: tuple[str, ...]) -> int:
     """Run the daemon, keep its memory for it, and start it again when it dies.
 
-    Ends with it on SIGTERM and SIGINT; SIGHUP is passed on. The exit status is the daemon's.
+    Beside it runs the admin server (dashboard, metrics, admin calls over HTTP), which is started
+    again as well. Ends with the daemon on SIGTERM and SIGINT; SIGHUP is passed on. The exit status
+    is the daemon's.
     """
     program = daemon_program()
-    settings = json.loads(_ask(program, ["--print-config", *options]))
+    settings = json.loads(ask(program, ["--print-config", *options], environment()))
     supervisor = Supervisor(
         [str(program), *options],
         environment(),
         watchdog_seconds=watchdog_seconds,
         description=_description(settings),
+        companions=[] if no_admin else [_admin_server(options)],
     )
     return supervisor.run()
+
+
+def _admin_server(options: tuple[str, ...]) -> Companion:
+    """Return the admin server, which reads the same options."""
+    command = [sys.executable, "-m", "lmcd", "admin", *options]
+    own = {name: value for name, value in environment().items() if name not in PROTOCOL}
+    return Companion("admin server", command, own)
 
 
 def _description(settings: dict[str, Any]) -> str:
@@ -74,18 +77,3 @@ def _description(settings: dict[str, Any]) -> str:
         f"socket {settings['socket']['value']}, "
         f"arena {size:g} GiB {settings['l1-backing']['value']}"
     )
-
-
-def _ask(program: pathlib.Path, arguments: list[str]) -> str:
-    """Run the daemon for something that it prints; its complaint is ours."""
-    result = subprocess.run(
-        [program, *arguments],
-        env=environment(),
-        capture_output=True,
-        text=True,
-        timeout=_ASK_S,
-        check=False,
-    )
-    if result.returncode:
-        raise _Refused(result.stderr.strip().removeprefix("lmcd-daemon: "))
-    return result.stdout

@@ -23,6 +23,8 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
+from lmcd.cli.companion import Companion
+
 FIRST_INHERITED = 3  # SD_LISTEN_FDS_START
 KEPT_DESCRIPTORS = 64  # as many as a daemon takes
 REFUSED_OPTIONS = 2  # exit status of a daemon whose options are wrong
@@ -35,7 +37,7 @@ ATTEMPTS = 8  # starts in a row that do not get ready
 STOP_S = 60.0  # to stop in, after SIGTERM
 
 # What a supervisor of our own may have told us, and is not for the daemon.
-_PROTOCOL = (
+PROTOCOL = (
     *("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"),
     *("LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"),
 )
@@ -106,7 +108,8 @@ class _Child:
 class Supervisor:
     """Runs `command` until it is told to stop.
 
-    Args: `description`, shown when it is ready; `watchdog_seconds`, 0 for no watchdog.
+    Args: `description`, shown when it is ready; `watchdog_seconds`, 0 for no watchdog;
+    `companions`, started when the daemon is first ready, and ended with it.
     """
 
     def __init__(
@@ -116,13 +119,15 @@ class Supervisor:
         *,
         watchdog_seconds: float = 0,
         description: str = "",
+        companions: Sequence[Companion] = (),
     ) -> None:
         self._command = list(command)
         self._environment = {
-            name: value for name, value in environment.items() if name not in _PROTOCOL
+            name: value for name, value in environment.items() if name not in PROTOCOL
         }
         self._watchdog_s = watchdog_seconds
         self._description = description
+        self._companions = companions
         self._store = DescriptorStore()
         self._selector = selectors.DefaultSelector()
         self._libc = ctypes.CDLL(None)
@@ -138,7 +143,11 @@ class Supervisor:
             self._selector.register(notify, selectors.EVENT_READ, self._take_notification)
             self._selector.register(signals, selectors.EVENT_READ, self._take_signals)
             self._signal_pipe = signals
-            return self._keep_running()
+            try:
+                return self._keep_running()
+            finally:
+                for companion in self._companions:
+                    companion.stop()
 
     # -- The life of daemons ------------------------------------------------------------------
 
@@ -183,10 +192,11 @@ class Supervisor:
                 ended = True
             else:
                 key.data(child)
+        self._start_companions()
         return ended
 
     def _patience(self, child: _Child) -> float | None:
-        moments = []
+        moments = [one.due for one in self._companions if one.due is not None]
         if self._stop_by is not None:
             moments.append(self._stop_by)
         if self._watchdog_s and child.ready:
@@ -212,7 +222,31 @@ class Supervisor:
         while self._stop_by is None and (left := until - time.monotonic()) > 0:
             for key, _ in self._selector.select(left):
                 key.data(None)
+            self._start_companions()
         return self._stop_by is None
+
+    # -- Companions ---------------------------------------------------------------------------
+
+    def _start_companions(self) -> None:
+        """Start those whose time has come."""
+        for companion in self._companions:
+            if companion.due is None or time.monotonic() < companion.due:
+                continue
+            if self._stop_by is not None:
+                companion.due = None
+                continue
+            companion.start()
+            self._selector.register(
+                companion.descriptor,
+                selectors.EVENT_READ,
+                lambda _, companion=companion: self._take_end_of(companion),
+            )
+
+    def _take_end_of(self, companion: Companion) -> None:
+        self._selector.unregister(companion.descriptor)
+        fate = companion.reap()
+        if self._stop_by is None:
+            self._say(f"the {companion.name} {fate}; starting another")
 
     # -- Starting -----------------------------------------------------------------------------
 
@@ -280,6 +314,9 @@ class Supervisor:
         if fields.get("WATCHDOG") == "1":
             child.sign = time.monotonic()
         if fields.get("READY") == "1" and not child.ready:
+            if not self._was_ready:
+                for companion in self._companions:
+                    companion.due = time.monotonic()
             child.ready = self._was_ready = True
             child.sign = time.monotonic()
             self._say_ready(child)

@@ -20,7 +20,6 @@ from vllm.distributed.kv_transfer.kv_connector.v1.base import (
 )
 from vllm.utils.hashing import get_hash_fn_by_name
 from vllm.v1.core import kv_cache_utils
-from vllm.v1.metrics.cache_hit_source import CacheHitSource
 
 if TYPE_CHECKING:
     from vllm.config import VllmConfig
@@ -32,9 +31,14 @@ try:
 except ImportError:
     KVConnectorTransferResults = None  # type: ignore[assignment,misc]
 
-SUPPORTED = ("0.32",)
+try:
+    from vllm.v1.metrics.cache_hit_source import CacheHitSource
+except ImportError:  # before 0.32 nobody asked where a hit comes from
+    CacheHitSource = None  # type: ignore[assignment,misc]
 
-HOST_MEMORY = CacheHitSource.HOST
+SUPPORTED = ("0.32", "0.31")
+
+HOST_MEMORY: Any = CacheHitSource and CacheHitSource.HOST
 """Where a hit comes from, in the engine's own statistics."""
 
 
