@@ -14,6 +14,9 @@
 // sessions end, and the next one begins in this process. That is more robust than an exit: it does
 // not depend on a supervisor, and a client cannot stop the daemon by it.
 //
+// Tiers hold on to the arena while they read and write. At a stop they have some seconds to let go;
+// after that the process ends without taking them down, and the ledger says what they had.
+//
 // Loop thread only.
 #pragma once
 
@@ -27,6 +30,7 @@
 #include "daemon/memory/identity.h"
 #include "daemon/memory/liveness.h"
 #include "daemon/mover/copies.h"
+#include "daemon/mover/mover.h"
 #include "daemon/server/incarnation.h"
 #include "daemon/transport/listener.h"
 #include "daemon/transport/transport.h"
@@ -59,6 +63,7 @@ class Server {
     std::unique_ptr<transport::EventStream> events;
     std::unique_ptr<Incarnation> incarnation;
     std::unique_ptr<mover::Copies> copies;
+    std::unique_ptr<mover::Mover> mover;
     std::unique_ptr<admin::QuotaFile> quotas;
     std::unique_ptr<transport::Transport> transport;
   };
@@ -69,12 +74,17 @@ class Server {
   Status open_listener();
   Result<std::unique_ptr<Life>> begin_life(bool cold);
   Result<std::unique_ptr<mover::Copies>> make_copies(Incarnation& incarnation);
+  Result<std::unique_ptr<mover::Mover>> make_mover(Incarnation& incarnation);
+  Status await_recovery();
   transport::Transport::Facts facts_of(Incarnation& incarnation) const;
   void after_turn();
   void renew();
   void on_signal(int signal);
   Status reload(std::function<void(const Status&)> done);
   void take_over(const config::Options& next);
+  void end_renewal();
+  bool await_tiers();
+  [[noreturn]] void abandon(const Status& status);
   Status finish();
   void announce() const;
 
@@ -97,6 +107,8 @@ class Server {
   std::unique_ptr<transport::Listener> listener_;
   std::unique_ptr<Life> life_;
   std::unique_ptr<Deferred> renewal_;
+  std::unique_ptr<Timer> tiers_idle_;  // a renewal waits for the tiers of the life that is over
+  uint64_t renewal_until_ms_ = 0;      // 0: there is none under way
   std::unique_ptr<Timer> watchdog_;
 };
 

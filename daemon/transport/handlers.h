@@ -20,6 +20,7 @@
 #include "daemon/admin/snapshot.h"
 #include "daemon/core/store.h"
 #include "daemon/mover/copies.h"
+#include "daemon/mover/mover.h"
 #include "daemon/transport/event_stream.h"
 #include "daemon/transport/process_watch.h"
 #include "daemon/transport/service_times.h"
@@ -48,6 +49,7 @@ struct Desk {
   Log& log;
   core::Store& store;
   mover::Copies& copies;
+  mover::Mover& mover;
   Sessions& sessions;
   ProcessWatch& processes;
   EventStream& events;

@@ -67,7 +67,8 @@ Status answer(Question& question, const wire::Stats&) {
   const std::vector<admin::SessionFacts> sessions = facts_of(desk.sessions, now_ms);
   const std::vector<mover::SegmentFacts> segments = desk.copies.segments(1024);
   const std::vector<admin::VerbFacts> verbs = desk.service_times.facts();
-  const admin::Moment moment{now_ms, verbs, sessions, segments, desk.waiting.size()};
+  const std::vector<mover::TierFacts> tiers = desk.mover.tiers();
+  const admin::Moment moment{now_ms, verbs, sessions, segments, tiers, desk.waiting.size()};
   return question.answer(wire::Text{admin::describe(desk.daemon, desk.store, moment, kTextBytes)});
 }
 
@@ -149,8 +150,17 @@ Status answer(Question& question, const wire::QuotaList& message) {
   return question.answer(wire::Quotas{number < accounts.count() ? number : 0, quotas});
 }
 
-Status answer(Question&, const wire::Drain&) {
-  return fault(LMCD_E_UNSUPPORTED, "drain: this daemon cannot drain yet; it comes with the tiers");
+Status answer(Question& question, const wire::Drain&) {
+  Desk& desk = question.desk;
+  return desk.mover.drain(
+      [&desk, id = question.session.id, number = question.request](const Status& status) {
+        Session* session = desk.sessions.find(id);
+        if (session == nullptr) return;
+        if (status.ok())
+          session->send(wire::Done{}, number);
+        else
+          session->send_fault(status, number);
+      });
 }
 
 Status answer(Question& question, const wire::Reload&) {

@@ -80,6 +80,8 @@ class Sessions {
   void fail(Session& session, const Status& why, uint64_t request);
   // Ends the session at the end of the turn, without a word.
   void end(Session& session);
+  // Has the end of this turn looked at, though no session moved.
+  void wake() { settle_.request(); }
   // Ends all of them now. Requires: called from outside of any turn of a session.
   void end_all();
 

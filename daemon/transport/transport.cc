@@ -20,9 +20,9 @@ Transport::Transport(const Parts& parts, Facts facts, const Sessions::Limits& li
                  [this](core::LivenessSlot slot) { on_death(slot); }),
       waiting_(parts.loop, parts.store, [this](Waiter& waiter) { answer_waiter(desk_, waiter); }),
       long_runs_(parts.loop),
-      desk_{parts.loop,   parts.log,     parts.store,   parts.copies,   sessions_,
-            processes_,   events_,       waiting_,      long_runs_,     parts.quotas,
-            facts_.terms, facts_.daemon, facts_.config, service_times_, reload_},
+      desk_{parts.loop,   parts.log,    parts.store,    parts.copies,   parts.mover, sessions_,
+            processes_,   events_,      waiting_,       long_runs_,     parts.quotas, facts_.terms,
+            facts_.daemon, facts_.config, service_times_, reload_},
       time_(parts.loop, [this] { run_time(); }) {
   run_time();
 }

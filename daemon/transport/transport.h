@@ -23,6 +23,7 @@ class Transport final : private Sessions::Owner {
     EventStream& events;
     memory::Liveness& liveness;
     mover::Copies& copies;
+    mover::Mover& mover;
     admin::QuotaFile& quotas;
     std::function<void()> after_turn;  // what else is looked at when a turn ends
     Reload reload;
@@ -48,6 +49,8 @@ class Transport final : private Sessions::Owner {
   // Takes over a connection from the listener.
   void accept(FileDescriptor socket) { sessions_.accept(std::move(socket)); }
   void retune(Tuning tuning);
+  // A prefetch has ended: who waits is looked at when the turn ends.
+  void landed() { sessions_.wake(); }
   // Ends all sessions at once.
   void stop() { sessions_.end_all(); }
 

@@ -174,6 +174,14 @@ class Operator:
         quota.limit_bytes = number_of("limit_bytes", limit_bytes or 0, 64)
         check(lib.lmcd_quota_set, self._session.cdata, quota)
 
+    def drain(self) -> None:
+        """Spill all that is hot and not yet in the tiers, and wait for the end of it.
+
+        Raises LmcdError naming the tier that does not work, TimedOut when the session's
+        timeout_ms is over first: the spilling goes on.
+        """
+        check(lib.lmcd_drain, self._session.cdata)
+
     def _document(self, function: Callable[..., int]) -> dict[str, Any]:
         out = ffi.new("lmcd_text_t **")
         check(function, self._session.cdata, out)
