@@ -91,10 +91,9 @@ Result<uint32_t> Store::open_space(SessionId session, std::string_view descripti
     LMCD_ASSIGN(number,
                 spaces_.make(book->process, description, fingerprint, rank_count, groups));
   }
-  if (book->spaces.insert(number).second) {
-    ++open[number];
-    spaces_.enter(number);
-  }
+  if (book->spaces.insert(number).second) ++open[number];
+  else spaces_.leave(number);
+  spaces_.enter(number);  // once more counts as opening it anew
   return number;
 }
 

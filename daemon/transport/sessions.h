@@ -7,6 +7,10 @@
 // A client is waited for only so long: kHelloMs for its Hello, and the reap timeout while it owes
 // the rest of a frame or does not read its answers. Nothing is timed while nobody owes anything.
 //
+// Connections that have not said Hello are few, and stand beside a full set of sessions, so that it
+// can be said to them that it is full. One more pushes out another, the oldest of the process that
+// has the most: a crowd of silent ones keeps nobody waiting who speaks.
+//
 // Loop thread only; nothing blocks.
 #pragma once
 
@@ -25,9 +29,7 @@ namespace lmcd::transport {
 class Sessions {
  public:
   static constexpr uint64_t kHelloMs = 5'000;
-  // Connections that have not said Hello may stand beside a full set of sessions, so that it can
-  // be said to them that it is full.
-  static constexpr std::size_t kStrangersMax = 64;
+  static constexpr std::size_t kStrangersMax = 256;
 
   struct Limits {
     std::size_t sessions = 1024;
@@ -58,7 +60,7 @@ class Sessions {
   // Sets after how long without a sign of life a client is closed; from its next one on.
   void set_reap_timeout(uint64_t reap_timeout_ms) { limits_.reap_timeout_ms = reap_timeout_ms; }
 
-  // Takes over a connection; an empty one counts as turned away.
+  // Takes over a connection; an empty one was turned away for want of descriptors.
   void accept(FileDescriptor socket);
   // Whether one more stranger may become a session.
   bool full() const { return greeted_ >= limits_.sessions; }
@@ -84,6 +86,7 @@ class Sessions {
  private:
   friend class Session;
 
+  void push_out_stranger();
   void run_turn(Session& session, uint32_t events);
   void receive(Session& session);
   void note_change(Session& session);
@@ -102,8 +105,9 @@ class Sessions {
   ReadBuffer buffer_;
   std::unordered_map<core::SessionId, std::unique_ptr<Session>> open_;
   std::unordered_map<core::SessionId, std::unique_ptr<Session>> leaving_;  // copies still run
-  std::vector<core::SessionId> changed_;   // to be looked at when this turn ends
-  std::vector<core::SessionId> runnable_;  // have whole frames left
+  std::vector<core::SessionId> strangers_;  // the oldest first
+  std::vector<core::SessionId> changed_;    // to be looked at when this turn ends
+  std::vector<core::SessionId> runnable_;   // have whole frames left
   std::size_t greeted_ = 0;
   Deferred settle_;
   Timer sweep_;
