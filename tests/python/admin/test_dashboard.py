@@ -46,6 +46,11 @@ def pictures(browser: Browser, name: str) -> None:
             browser.picture(PICTURES / f"{name}-{form}-{scheme}.png")
         wide = browser.value("document.documentElement.scrollWidth")
         assert wide <= size[0], f"{name}: {wide} pixels on a {form}"
+        cut = browser.value(
+            "[...document.querySelectorAll('.scroll')].filter((one) => one.scrollWidth > "
+            "one.clientWidth).map((one) => one.getAttribute('aria-label'))"
+        )
+        assert cut == [], f"{name}: tables are cut on a {form}"
     browser.look(*DESK, "light")
 
 
