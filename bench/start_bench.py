@@ -75,7 +75,7 @@ def restart_seconds() -> float:
 def survive_seconds() -> float:
     """Kill the daemon under its supervisor; return the best time to the next hit."""
     best = PATIENCE_SECONDS
-    command = [sys.executable, "-m", "lmcd", "serve"]
+    command = [sys.executable, "-m", "lmcd", "serve", "--no-admin"]
     with Served(*options_for(OBJECTS), command=command) as served, served.start() as session:
         space = session.namespace("bench")
         keys = store(space, OBJECTS)

@@ -89,8 +89,12 @@ lmcd_code_t lmcd_quota_set(lmcd_session_t *session, const lmcd_quota_t *quota,
 lmcd_code_t lmcd_quota_list(lmcd_session_t *session, lmcd_quota_t *quotas, uint32_t capacity,
                             uint32_t *count, uint64_t *cursor, lmcd_error_t *err);
 
-/* Come later; answer LMCD_E_UNSUPPORTED. */
+/* Spills all that is hot and not in every tier, and answers when that is done. LMCD_E_IO names a
+ * tier that does not work and has parts waiting for it. Past the session's timeout_ms the spilling
+ * goes on. */
 lmcd_code_t lmcd_drain(lmcd_session_t *session, lmcd_error_t *err);
+/* Has the daemon read its options again: those that may change do (docs/options.md), its log names
+ * the others that differ. LMCD_E_INVALID: they cannot be read, and nothing changes. */
 lmcd_code_t lmcd_reload(lmcd_session_t *session, lmcd_error_t *err);
 
 /* cffi:end */

@@ -22,6 +22,11 @@ def rate(metric: str) -> str:
     return f"sum by (instance) (rate({metric}{HOST}[$__rate_interval]))"
 
 
+def each_tier(metric: str) -> str:
+    """Return the query of a counter's growth per second, by host and tier."""
+    return f"sum by (instance, tier) (rate({metric}{HOST}[$__rate_interval]))"
+
+
 def quantile(share: float) -> str:
     """Return the query of a quantile of the time in the daemon, by message."""
     buckets = f"rate(lmcd_verb_seconds_bucket{HOST}[$__rate_interval])"
@@ -84,6 +89,31 @@ ROWS: list[list[tuple[str, str, list[tuple[str, str]]]]] = [
             ],
         ),
         ("Namespaces", "bytes", [(f"lmcd_namespace_hot_bytes{HOST}", "{{fingerprint}}")]),
+    ],
+    [
+        (
+            "Tiers in use",
+            "percentunit",
+            [
+                (
+                    f"lmcd_tier_used_bytes{HOST} / lmcd_tier_capacity_bytes{HOST}",
+                    "tier {{tier}} {{instance}}",
+                )
+            ],
+        ),
+        (
+            "In and out of tiers",
+            "Bps",
+            [
+                (each_tier("lmcd_tier_spilled_bytes_total"), "in {{tier}} {{instance}}"),
+                (each_tier("lmcd_tier_prefetched_bytes_total"), "out {{tier}} {{instance}}"),
+            ],
+        ),
+        (
+            "Faults of tiers",
+            "ops",
+            [(each_tier("lmcd_tier_faults_total"), "tier {{tier}} {{instance}}")],
+        ),
     ],
     [
         (

@@ -40,14 +40,19 @@ Status QuotaFile::load() {
   if (!text) return {};
   std::string_view rest = *text;
   if (!rest.starts_with(kFormat))
-    return fault(LMCD_E_CORRUPT, "quotas: %s does not begin with its format", path_.c_str());
+    return fault(LMCD_E_CORRUPT,
+                 "quotas: %s does not begin with \"lmcd-quotas 1\": mend it, or move it away to "
+                 "begin without quotas",
+                 path_.c_str());
   rest.remove_prefix(kFormat.size());
   for (int number = 2; !rest.empty(); ++number) {
     const std::size_t end = rest.find('\n');
     uint64_t bytes = 0;
     std::string salt;
     if (end == std::string_view::npos || !read_line(rest.substr(0, end), &bytes, &salt)) {
-      return fault(LMCD_E_CORRUPT, "quotas: line %d of %s is not \"<bytes> <hexadecimal or ->\"",
+      return fault(LMCD_E_CORRUPT,
+                   "quotas: line %d of %s is not \"<bytes> <hexadecimal or ->\": mend it, or move "
+                   "the file away to begin without quotas",
                    number, path_.c_str());
     }
     LMCD_TRY(accounts_.set_quota(salt, bytes));

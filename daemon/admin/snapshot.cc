@@ -34,7 +34,7 @@ class Writer {
     write_segments(moment);
     write_spaces();
     write_tenants();
-    json_.key("tiers").begin_array().end_array();
+    write_tiers(moment);
     json_.end_object();
     return json_.document();
   }
@@ -147,6 +147,8 @@ class Writer {
       json_.key("parts").number(spaces.at(place)->parts);
       json_.key("hot_bytes").number(spaces.at(place)->hot_bytes);
       json_.key("description").text({space.description, length});
+      json_.key("cold_bytes").number(
+          store_.cold().use_of_meaning(spaces.at(place)->fingerprint).bytes);
       json_.end_object();
     }
     json_.end_array();
@@ -161,8 +163,37 @@ class Writer {
       json_.begin_object();
       json_.key("tenant").text(account.salt);
       json_.key("used_bytes").number(account.used_bytes);
+      json_.key("cold_bytes").number(store_.cold().use_of_tenant(account.salt).bytes);
       json_.key("limited").boolean(account.limited);
       if (account.limited) json_.key("limit_bytes").number(account.limit_bytes);
+      json_.end_object();
+    }
+    json_.end_array();
+  }
+
+  void write_tiers(const Moment& moment) {
+    constexpr const char* kStates[] = {"up", "degraded", "down"};
+    json_.key("tiers").begin_array();
+    for (const mover::TierFacts& tier : moment.tiers) {
+      json_.begin_object();
+      json_.key("tier").number(tier.number);
+      json_.key("type").text(tier.type);
+      json_.key("state").text(tier.paused ? "paused" : kStates[std::min(tier.health.state, 2u)]);
+      json_.key("reason").text(tier.health.text);
+      json_.key("durable").boolean((tier.traits & LMCD_TIER_DURABLE) != 0);
+      json_.key("shared").boolean((tier.traits & LMCD_TIER_SHARED) != 0);
+      json_.key("capacity_bytes").number(tier.usage.capacity_bytes);
+      json_.key("used_bytes").number(tier.usage.used_bytes);
+      json_.key("records").number(tier.usage.records);
+      json_.key("evicted_records").number(tier.usage.evicted_records);
+      json_.key("evicted_bytes").number(tier.usage.evicted_bytes);
+      json_.key("faults").number(tier.health.faults);
+      json_.key("in_flight").number(tier.usage.in_flight);
+      json_.key("spills_in_flight").number(tier.spills);
+      json_.key("prefetches_in_flight").number(tier.prefetches);
+      json_.key("spilled_bytes").number(tier.spilled_bytes);
+      json_.key("prefetched_bytes").number(tier.prefetched_bytes);
+      json_.key("measured_bytes_per_second").number(tier.measured_bytes_per_second);
       json_.end_object();
     }
     json_.end_array();

@@ -10,6 +10,7 @@
 
 #include "daemon/core/store.h"
 #include "daemon/mover/copies.h"
+#include "daemon/mover/mover.h"
 
 namespace lmcd::admin {
 
@@ -59,6 +60,7 @@ struct Moment {
   std::span<const VerbFacts> verbs;
   std::span<const SessionFacts> sessions;
   std::span<const mover::SegmentFacts> segments;
+  std::span<const mover::TierFacts> tiers;
   std::size_t waiting = 0;  // acquires
 };
 

@@ -27,6 +27,8 @@ enum class TransferMode : uint8_t { kAuto, kEngineDriven, kDaemonDriven };
 enum class EngineType : uint8_t { kDefault, kBlend };
 enum class Verify : uint8_t { kOff, kCold, kAlways };
 enum class Backing : uint8_t { kPosixShm, kMemfd, kFile };
+enum class StorePolicy : uint8_t { kDefault, kSkipL1, kOnEvict, kReused };
+enum class PrefetchPolicy : uint8_t { kDefault, kRetain };
 enum class LogFormat : uint8_t { kLogfmt, kJson };
 
 struct Once {

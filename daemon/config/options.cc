@@ -15,6 +15,7 @@ namespace {
            return value_kind::read(text, range, options.member);                                   \
          },                                                                                        \
          [](Options& options) { options.member = value_kind::Value{}; },                           \
+         [](Options& to, const Options& from) { to.member = from.member; },                        \
          [](const Options& options, JsonWriter& json) {                                            \
            value_kind::print(options.member, range, json);                                         \
          },                                                                                        \

@@ -63,6 +63,7 @@ struct Option {
 
   Status (*read)(Options& options, std::string_view text);
   void (*clear)(Options& options);
+  void (*take)(Options& to, const Options& from);
   void (*print)(const Options& options, JsonWriter& json);
   std::string (*takes)();
 

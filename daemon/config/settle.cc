@@ -134,6 +134,21 @@ Status check_hash(const Options& options, const Environment& environment) {
       "engine, or use blake3");
 }
 
+constexpr std::size_t kTiers = 8;
+
+Status check_tiers(const Options& options, std::vector<std::string>& warnings) {
+  if (options.l2_adapters.size() > kTiers)
+    return fault(LMCD_E_INVALID,
+                 "option \"l2-adapter\": %zu tiers are given; at most %zu are valid",
+                 options.l2_adapters.size(), kTiers);
+  const bool policies = given(options, Item::l2_store_policy) ||
+                        given(options, Item::l2_prefetch_policy) ||
+                        given(options, Item::l2_prefetch_min_bandwidth_gb);
+  if (options.l2_adapters.empty() && policies)
+    warnings.push_back("options \"l2-...\" have no effect: no tier is given by l2-adapter");
+  return {};
+}
+
 Status check_later(const Options& options) {
   if (options.isolation == Isolation::kUid)
     return fault(
@@ -144,11 +159,6 @@ Status check_later(const Options& options) {
         LMCD_E_UNSUPPORTED,
         "option \"engine-type\": this version does not have \"blend\"; it comes later; takes "
         "default");
-  if (!options.l2_adapters.empty())
-    return fault(LMCD_E_UNSUPPORTED,
-                 "option \"l2-adapter\": a tier of type \"%s\" is valid, but the store of this "
-                 "version does not spill to tiers; that comes later; leave the option out",
-                 options.l2_adapters.front().type.c_str());
   return {};
 }
 
@@ -163,6 +173,7 @@ Status settle(Options& options, const Environment& environment,
   settle_limits(options);
   LMCD_TRY(check_hash(options, environment));
   LMCD_TRY(check_later(options));
+  LMCD_TRY(check_tiers(options, warnings));
   if (given(options, Item::host) || given(options, Item::port))
     warnings.push_back(
         "options \"host\" and \"port\" have no effect: the network endpoint comes "

@@ -52,7 +52,7 @@ class Allocator {
   void set_owner(ExtentId id, uint32_t owner) { nodes_[id].use = kUsed | owner; }
   // The owners of the extents that, freed, make with the holes between them room for `length`
   // bytes: that of `centre`, and neighbours on both sides for which `may_go(owner)` holds. None
-  // when a neighbour that may not go is met on either side before that, or there are too many.
+  // when neighbours that may not go are met on both sides before that, or there are too many.
   template <typename MayGo>
   std::vector<uint32_t> run_around(ExtentId centre, uint64_t length, MayGo&& may_go) const;
 

@@ -1,12 +1,16 @@
 // What the store tells the rest of the daemon: facts that have happened, in order.
 #pragma once
 
+#include <cstdint>
+
 #include "include/lmcd.h"
 
 namespace lmcd::core {
 
 using SessionId = uint64_t;     // random, unique across restarts; never 0
 using LivenessSlot = uint32_t;  // the byte a client process keeps locked
+// No process's: of what a tier writes. Its death is not proved by a lock (store_adopt.cc).
+inline constexpr LivenessSlot kTierSlot = UINT32_MAX - 1;
 
 // The client process whose limits count, whatever sessions it opens and closes: by its pid, or by
 // its slot where the pid cannot be seen from here. 0: nobody's.

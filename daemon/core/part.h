@@ -40,6 +40,11 @@ struct Part {
   uint8_t pinned : 1;
   uint8_t known : 1;      // to the eviction policy: some part was committed
   uint8_t forgotten : 1;  // key taken away, extents wait for their leases
+  uint8_t fleeting : 1;   // goes with its last lease, since the tiers have it
+
+  // Of each part.
+  uint8_t cold : 1;    // some tier has it
+  uint8_t queued : 1;  // for the mover, to be spilled
 };
 static_assert(sizeof(Part) == 96);
 

@@ -31,7 +31,8 @@ Store::Store(Ledger ledger, const StoreOptions& options, EvictionPolicy& policy,
       events_(events),
       ledger_(ledger),
       spaces_(ledger_),
-      accounts_(ledger_, policy) {}
+      accounts_(ledger_, policy),
+      cold_(ledger_.shape().hash_seed, options.cold_parts) {}
 
 Result<std::unique_ptr<Store>> Store::make(Ledger ledger, const StoreOptions& options,
                                            EvictionPolicy& policy, const Clock& clock,
@@ -91,10 +92,9 @@ Result<uint32_t> Store::open_space(SessionId session, std::string_view descripti
     LMCD_ASSIGN(number,
                 spaces_.make(book->process, description, fingerprint, rank_count, groups));
   }
-  if (book->spaces.insert(number).second) {
-    ++open[number];
-    spaces_.enter(number);
-  }
+  if (book->spaces.insert(number).second) ++open[number];
+  else spaces_.leave(number);
+  spaces_.enter(number);  // once more counts as opening it anew
   return number;
 }
 
@@ -244,6 +244,7 @@ void Store::change_first(PartId first, PartId successor) {
   next.writers = old.writers;
   next.pinned = old.pinned;
   next.known = old.known;
+  next.fleeting = old.fleeting;
   for (PartId id = successor; id != kNoPart; id = parts_[id].next) parts_[id].first = successor;
   for (PartId child = old.first_child; child != kNoPart; child = parts_[child].next_sibling)
     parts_[child].parent = successor;
@@ -353,6 +354,7 @@ void Store::unlease_object(PartId part) {
     return;
   }
   unhold(object);
+  if (first.fleeting) drop_clean(object);
 }
 
 uint64_t Store::hot_bytes_of(PartId object) const {
@@ -385,6 +387,9 @@ const Metrics& Store::snapshot() {
   metrics_.populated_bytes = ledger_.header().frontier_bytes.load(std::memory_order_relaxed);
   metrics_.quarantined_parts = quarantine_.size();
   metrics_.evictable_bytes = evictable_bytes_;
+  metrics_.cold_parts = cold_.use().parts;
+  metrics_.cold_bytes = cold_.use().bytes;
+  metrics_.leaving_parts = cold_.leaving();
   return metrics_;
 }
 

@@ -1,10 +1,13 @@
 // The store: every object, lease and account of the daemon, and the only code that moves a part
 // along its life:
 //
-//   absent --reserve--> RESERVED --commit--> HOT --evict, clear--> absent
+//   absent --reserve--> RESERVED --commit--> HOT --evict, clear--> absent, or cold
 //      ^                   |
 //      |   abort           | writer lost, TTL past, key cleared
 //      +-------------------+-------------> QUARANTINED --stopped, proved dead--> absent
+//
+// A part that a tier has is in the cold book beside its record, or without one; PROMOTING is
+// RESERVED with a tier for its writer. What goes where and when is the mover's business.
 //
 // Owns the private books (records, allocator, index, leases, accounts) and writes the ledger that
 // mirrors them for clients and for the next daemon. Knows no socket, thread, file or clock but
@@ -17,15 +20,18 @@
 
 #include <array>
 #include <cstdint>
+#include <deque>
 #include <memory>
 #include <optional>
 #include <span>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <vector>
 
 #include "daemon/core/accounts.h"
 #include "daemon/core/allocator.h"
+#include "daemon/core/cold_book.h"
 #include "daemon/core/event.h"
 #include "daemon/core/eviction.h"
 #include "daemon/core/lease.h"
@@ -40,12 +46,26 @@
 
 namespace lmcd::core {
 
+// What makes a hot part one to be spilled.
+enum class SpillWhen : uint8_t {
+  kNever,      // there are no tiers
+  kCommitted,  // its commit
+  kReused,     // its first use
+  kEvicted,    // that it is next to go, while less than a reserve is free
+};
+
 struct StoreOptions {
   uint64_t read_ttl_ms = 300'000;
   uint64_t write_ttl_ms = 600'000;
   uint64_t session_bytes = UINT64_MAX;  // one process may hold being written or quarantined
   double watermark = 1.0;               // of the arena; 1: no background eviction
   double ratio = 0.2;                   // of the bytes in use, per background eviction
+
+  SpillWhen spill = SpillWhen::kNever;
+  bool drop_when_cold = false;       // the hot copy goes once it is spilled
+  uint32_t tiers = 0;                // a bit for each
+  uint32_t cold_parts = 1u << 24;    // known to be in tiers
+  uint64_t promoting_rest_ms = 60'000;  // after a daemon's death a tier may still write so long
 };
 
 // What a warm start found.
@@ -72,6 +92,13 @@ struct ReserveRequest {
   std::span<const lmcd_part_t> parts;   // one per key, or one for all
   std::span<const uint64_t> lengths;    // one per key, or one for all
   SessionId payer = 0;  // whose process's limit counts; 0: the session's that reserves
+  bool promoting = false;  // a tier writes it, not a client
+};
+
+// What a tier is given of a part. `tenant` lives while the part does.
+struct SpillView {
+  ColdBook::Identity identity;
+  uint64_t offset;  // in the arena
 };
 
 struct AcquireRequest {
@@ -127,7 +154,8 @@ class Store {
   // Calls visitor(slot) once for each liveness slot that owns quarantined extents.
   template <typename Visitor>
   void for_each_quarantined_slot(Visitor&& visitor) const {
-    for (const auto& [slot, parts] : quarantine_.by_slot()) visitor(slot);
+    for (const auto& [slot, parts] : quarantine_.by_slot())
+      if (slot != kTierSlot) visitor(slot);
   }
   bool has_quarantine(LivenessSlot slot) const { return quarantine_.by_slot().contains(slot); }
   std::size_t quarantine_size() const { return quarantine_.size(); }
@@ -176,6 +204,44 @@ class Store {
   void touch(std::span<const wire::Sighting> records);
   void renew(SessionId session, std::span<const uint64_t> leases);
 
+  // -- Tiers (store_tiers.cc) ------------------------------------------------------------
+
+  const ColdBook& cold() const { return cold_; }
+  // The entry of a part that is in a tier; ColdBook::kNone if it is in none.
+  uint32_t find_cold(uint32_t space, const lmcd_key_t& key, lmcd_part_t part) const;
+  // Whether the part has a record: it is hot, or being written.
+  bool has_record(uint32_t space, const lmcd_key_t& key, lmcd_part_t part) const {
+    return find_part(find(space, key, hash_of(space, key)), part) != kNoPart;
+  }
+  // A tier has this part, says its list. Returns false where the book does not take it.
+  bool adopt_cold(const ColdBook::Identity& identity, uint32_t tier);
+  // The tier has it no more.
+  void lose_cold(uint32_t entry, uint32_t tier);
+  std::vector<uint32_t> take_leaving(std::size_t most) { return cold_.take_leaving(most); }
+  void left_tier(uint32_t entry, uint32_t tier) { cold_.left(entry, tier); }
+
+  // Takes up to `most` parts that became ones to be spilled.
+  std::vector<LeaseItem> take_dirty(std::size_t most);
+  bool has_dirty() const { return !dirty_.empty(); }
+  // Makes all that is hot and not in every tier one to be spilled, in steps: *cursor is 1 at first
+  // and 0 after the last.
+  void note_dirty_step(uint64_t* cursor);
+  // SpillWhen::kEvicted: the parts of the object that is next to go, while less than the reserve
+  // is free or about to be. What of it is cold already goes at once.
+  std::vector<LeaseItem> take_next_to_go(uint64_t spilling_bytes);
+  // Leases a part for a tier that reads it. Nothing where there is nothing to spill: it is gone,
+  // the tier has it, or its name is another's there.
+  std::optional<SpillView> begin_spill(const LeaseItem& item, uint32_t tier);
+  // The tier has read it, and has it if `stored`.
+  // Requires: begun.
+  void end_spill(PartId part, uint32_t tier, bool stored);
+
+  // A part of a committed object is not to be evicted until it is let go. Returns false when it is
+  // not there. With `fleeting` the hot copy goes with its last lease.
+  bool keep(const LeaseItem& item, bool fleeting);
+  // Requires: kept.
+  void let_go(PartId part);
+
   // -- Operator --------------------------------------------------------------------------
 
   // The verbs over many objects go in steps: *cursor is 0 at first and 0 again after the last step,
@@ -202,6 +268,14 @@ class Store {
   // Returns when to come again (CLOCK_MONOTONIC ms), UINT64_MAX if nothing is due.
   uint64_t tick();
 
+  // Changes limits while the store is in use. What is held past a lower one stays.
+  void set_limits(uint64_t session_bytes, double watermark, double ratio) {
+    options_.session_bytes = session_bytes;
+    options_.watermark = watermark;
+    options_.ratio = ratio;
+    evicting_ = false;
+  }
+
   // Changes whenever a reservation ended or an object became hot: who waits for PENDING looks
   // again.
   uint64_t change_count() const { return change_count_; }
@@ -215,6 +289,9 @@ class Store {
   uint64_t high_water_bytes() const { return allocator_->high_water_bytes(); }
 
  private:
+  // clear_step() goes on in the cold book from here.
+  static constexpr uint64_t kColdCursor = uint64_t{1} << 40;
+
   class Batch;  // one reserve in progress (store_write.cc)
 
   // What forgetting an object gives back: to the arena, and to its tenant's quota.
@@ -298,6 +375,21 @@ class Store {
   void discount_evictable(PartId object);
   Evictable evictable_of(PartId object) const;
 
+  // store_tiers.cc: hot and cold
+  uint32_t find_cold(const Part& part) const;
+  PartId find_hot(const lmcd_key_t& key, const lmcd_key_t& fingerprint) const;
+  uint32_t cold_groups(uint32_t space, const lmcd_key_t& key, PartId first) const;
+  void note_dirty(PartId id);
+  bool is_clean(PartId object) const;
+  bool is_moved_only(PartId object) const;
+  void drop_clean(PartId object);
+  void leave_tiers(PartId object);
+  void clear_cold(const Selector& selector, uint64_t* cursor, lmcd_cleared_t* cleared);
+  void count_unspilled(PartId object);
+  void end_rest(uint64_t now_ms);
+  ColdBook::Identity identity_of(PartId id) const;
+  ObjectId next_victim();
+
   // store_operate.cc: operator's verbs
   bool matches(const Selector& selector, std::optional<TenantId> tenant, PartId object) const;
   std::vector<PartId> select_step(const Selector& selector, uint64_t* cursor,
@@ -311,7 +403,6 @@ class Store {
   // store_adopt.cc: a warm start
   class Adoption;
 
-  // Constant after construction.
   StoreOptions options_;
   EvictionPolicy& policy_;
   const Clock& clock_;
@@ -331,6 +422,12 @@ class Store {
   Accounts accounts_;
   Metrics metrics_;
   uint64_t change_count_ = 0;
+  ColdBook cold_;
+  mutable uint32_t last_meaning_ = 0;  // place of the namespace that find_hot() found last
+  std::deque<LeaseItem> dirty_;  // to be spilled, not taken by the mover yet
+  std::unordered_map<PartId, uint32_t> moving_;  // leases of the mover
+  std::vector<LeaseItem> resting_;  // a dead daemon's tiers may still write there
+  uint64_t rest_until_ms_ = 0;
   bool evicting_ = false;  // background eviction is between watermark and target
   uint64_t evict_until_used_ = 0;
   // No run of so many bytes could be made lately.

@@ -35,6 +35,7 @@ class Store::Adoption {
     spare_the_rest();
     link_families();
     inform_policy();
+    store_.rest_until_ms_ = store_.clock_.now_ms() + store_.options_.promoting_rest_ms;
     return {};
   }
 
@@ -203,9 +204,13 @@ class Store::Adoption {
   // What was being written may still be: it waits for its writer's word or death.
   void rest(PartId id, const ledger::Record& record) {
     Part& part = store_.parts_[id];
+    // A tier's I/O may land after its daemon's death, and no lock tells when it has.
+    const bool by_tier = state_of(part.word) == State::kPromoting || record.owner_slot == kTierSlot;
     part.word = make_word(ledger::generation_of(part.word), State::kQuarantined);
     store_.ledger_.set_word(id, part.word);
-    store_.quarantine_.add(id, {record.owner_slot, record.owner_session, record.owner_lease});
+    store_.quarantine_.add(
+        id, {by_tier ? kTierSlot : record.owner_slot, record.owner_session, record.owner_lease});
+    if (by_tier) store_.resting_.push_back({id, part.word});
     store_.metrics_.quarantined_bytes += part.length;
     ++store_.metrics_.quarantined_parts_total;
     ++found_.quarantined;

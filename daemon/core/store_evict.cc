@@ -52,7 +52,7 @@ bool Store::make_room(uint64_t bytes, std::optional<ExtentId>* extent) {
       if (*extent) return true;
       if (is_scattered(wanted)) return false;
     }
-    const ObjectId victim = policy_.victim();
+    const ObjectId victim = next_victim();
     const uint64_t freed = allocator_->free_bytes() - free_before;
     if (record && freed >= wanted && evict_run(victim, bytes)) continue;
     if (record && freed >= kSizesPerPart * wanted) {
@@ -110,6 +110,7 @@ bool Store::evict_one(ObjectId victim, uint64_t& reason) {
   ++reason;
   ++metrics_.evicted_objects_total;
   metrics_.evicted_bytes_total += hot_bytes_of(victim);
+  if (options_.spill != SpillWhen::kNever) count_unspilled(victim);
   forget(victim, LMCD_EVENT_EVICTED);
   return true;
 }
@@ -192,7 +193,7 @@ void Store::evict_in_background() {
   for (uint32_t victims = 0; victims < kVictimsPerSlice; ++victims) {
     const uint64_t now_used = ledger_.shape().arena_bytes - allocator_->free_bytes();
     if (now_used <= evict_until_used_ ||
-        !evict_one(policy_.victim(), metrics_.evicted_in_background_objects_total)) {
+        !evict_one(next_victim(), metrics_.evicted_in_background_objects_total)) {
       evicting_ = false;
       return;
     }

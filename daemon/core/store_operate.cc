@@ -69,26 +69,29 @@ std::vector<PartId> Store::select_keys(const Selector& selector, std::optional<T
 bool Store::is_object(PartId id) const {
   const Part& part = parts_[id];
   const State state = state_of(part.word);
-  return (state == State::kHot || state == State::kReserved) && part.first == id &&
-         !part.forgotten;
+  return (state == State::kHot || state == State::kReserved || state == State::kPromoting) &&
+         part.first == id && !part.forgotten;
 }
 
 void Store::clear_step(const Selector& selector, bool force, uint64_t* cursor,
                        lmcd_cleared_t* cleared) {
+  if (*cursor >= kColdCursor) return clear_cold(selector, cursor, cleared);
   // Whose each part being written is; asked for only where keys are taken from writers.
   const LeaseBook::Writers writers = force ? leases_.writers() : LeaseBook::Writers{};
   for (PartId object : select_step(selector, cursor, kChangesPerStep)) {
     if (!is_object(object)) continue;  // its key was given twice
-    if (!force && holds(parts_[object]) != 0) {
+    if (!force && holds(parts_[object]) != 0 && !is_moved_only(object)) {
       ++cleared->kept;
       continue;
     }
     ++cleared->objects;
     cleared->bytes += hot_bytes_of(object);
     ++metrics_.cleared_objects_total;
+    leave_tiers(object);
     object = detach_writers(object, writers);
     if (object != kNoPart) forget(object, LMCD_EVENT_CLEARED);
   }
+  if (*cursor == 0 && !cold_.empty()) *cursor = kColdCursor;
   ++change_count_;
 }
 
@@ -97,7 +100,7 @@ void Store::clear_step(const Selector& selector, bool force, uint64_t* cursor,
 PartId Store::detach_writers(PartId object, const LeaseBook::Writers& writers) {
   std::vector<PartId> unwritten;
   for (PartId id = object; id != kNoPart; id = parts_[id].next) {
-    if (state_of(parts_[id].word) == State::kReserved) unwritten.push_back(id);
+    if (state_of(parts_[id].word) != State::kHot) unwritten.push_back(id);
   }
   for (PartId id : unwritten) {
     if (id == object) object = parts_[id].next;

@@ -46,7 +46,7 @@ void Store::lookup(uint32_t space, std::span<const lmcd_key_t> keys, lmcd_presen
     out[at] = {};
     if (entry.whole() && meaning != nullptr)
       out[at] = {meaning->all_groups(), 0, 0, entry.record()};
-    else if (entry.present())
+    else if (entry.present() || !cold_.empty())
       out[at] = presence_of(space, keys[at], hash);
   }
 }
@@ -54,13 +54,14 @@ void Store::lookup(uint32_t space, std::span<const lmcd_key_t> keys, lmcd_presen
 // The answer for an object that is not whole.
 lmcd_presence_t Store::presence_of(uint32_t space, const lmcd_key_t& key, uint64_t hash) const {
   const PartId first = find(space, key, hash);
-  if (first == kNoPart) return {};
+  const uint32_t cold = cold_.empty() ? 0 : cold_groups(space, key, first);
+  if (first == kNoPart) return {0, cold, 0, 0};
   uint32_t pending = 0;
   for (PartId id = first; id != kNoPart; id = parts_[id].next) {
     if (state_of(parts_[id].word) != State::kHot) pending |= 1u << parts_[id].part.group;
   }
   const uint32_t hot = parts_[first].hot_groups;
-  return {hot, 0, pending & ~hot, first};
+  return {hot, cold & ~hot & ~pending, pending & ~hot, first};
 }
 
 // Has at hand what a read of the part that the index names looks at and writes.
@@ -93,7 +94,11 @@ Status Store::acquire(SessionId session, uint64_t lease_id, const AcquireRequest
     grants[at].outcome = LMCD_ABSENT;
     const lmcd_part_t part = request.parts.size() == 1 ? request.parts[0] : request.parts[at];
     const PartId id = find_part(find(request.space, request.keys[at], hash), part);
-    if (id == kNoPart) continue;
+    if (id == kNoPart) {
+      if (find_cold(request.space, request.keys[at], part) != ColdBook::kNone)
+        grants[at].outcome = LMCD_COLD;
+      continue;
+    }
     const Part& found = parts_[id];
     if (state_of(found.word) != State::kHot) {
       grants[at].outcome = LMCD_PENDING;
@@ -176,6 +181,7 @@ void Store::count_use(PartId id, uint64_t now_ms) {
   ledger::Record& record = ledger_.record(object);
   record.hits.store(record.hits.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
   record.used_ms.store(now_ms, std::memory_order_relaxed);
+  if (options_.spill == SpillWhen::kReused) note_dirty(id);
 }
 
 Status Store::release(SessionId session, uint64_t lease_id) {
@@ -232,8 +238,10 @@ uint64_t Store::tick() {
   }
   evict_in_background();
   retire_in_background(now_ms);
-  const bool more = evicting_ || retiring_ || ended == kExpiriesPerTick;
-  return more ? now_ms : leases_.next_expiry_ms();
+  if (!resting_.empty()) end_rest(now_ms);
+  if (evicting_ || retiring_ || ended == kExpiriesPerTick) return now_ms;
+  return resting_.empty() ? leases_.next_expiry_ms()
+                          : std::min(rest_until_ms_, leases_.next_expiry_ms());
 }
 
 }  // namespace lmcd::core

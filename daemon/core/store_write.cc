@@ -176,7 +176,8 @@ class Store::Batch {
   // has no place for its key.
   bool fill(std::size_t i, PartId id, ExtentId extent, uint64_t length) {
     Part& part = store_.parts_[id];
-    const uint64_t word = make_word(ledger::generation_of(part.word), State::kReserved);
+    const State state = request_.promoting ? State::kPromoting : State::kReserved;
+    const uint64_t word = make_word(ledger::generation_of(part.word), state);
     part = {};
     part.key = request_.keys[i];
     part.word = word;
@@ -363,6 +364,7 @@ void Store::writers_dead() {
   std::vector<LivenessSlot> slots;
   for_each_quarantined_slot([&](LivenessSlot slot) { slots.push_back(slot); });
   for (LivenessSlot slot : slots) writer_dead(slot);
+  writer_dead(kTierSlot);
 }
 
 uint64_t Store::writer_stopped(SessionId lost, LivenessSlot slot,
@@ -389,7 +391,9 @@ void Store::fetch_to_commit(PartId id, Fetch what) const {
 void Store::become_hot(PartId id, uint64_t now_ms) {
   Part& part = parts_[id];
   const PartId first = part.first;
+  const bool promoted = state_of(part.word) == State::kPromoting;
   part.word = make_word(ledger::generation_of(part.word), State::kHot);
+  part.cold = find_cold(part) != ColdBook::kNone;
   ledger_.record(id).used_ms.store(now_ms, std::memory_order_relaxed);
   LMCD_SYNC_POINT("commit.before_word");
   ledger_.set_word(id, part.word);
@@ -413,6 +417,7 @@ void Store::become_hot(PartId id, uint64_t now_ms) {
   spaces_.add_hot(part.space, part.length);
   ++metrics_.committed_parts_total;
   metrics_.committed_bytes_total += part.length;
+  if (options_.spill == SpillWhen::kCommitted && !promoted) note_dirty(id);
   report(LMCD_EVENT_COMMITTED, id, part.length);
 }
 

@@ -12,6 +12,8 @@
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
+#include <optional>
+#include <string_view>
 
 #include "daemon/memory/state_file.h"
 
@@ -55,6 +57,30 @@ Status make_directories(const std::string& path) {
   if (!error) return {};
   return errno_fault(error.value() == EACCES ? LMCD_E_DENIED : LMCD_E_IO, error.value(),
                      "make the state directory %s (choose another with --state-dir)", path.c_str());
+}
+
+// The lines of an identity file.
+struct Remembered {
+  std::string name;  // what the digest stands for
+  std::string uuid;
+};
+
+bool is_uuid(const std::string& text) {
+  constexpr std::string_view kForm = "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx";
+  return std::equal(text.begin(), text.end(), kForm.begin(), kForm.end(), [](char c, char form) {
+    return form == 'x' ? std::isxdigit(static_cast<unsigned char>(c)) != 0 : c == form;
+  });
+}
+
+// Nothing when the text is no identity file's.
+std::optional<Remembered> parse_identity(const std::string& text) {
+  if (text.size() < 2 || text.back() != '\n') return std::nullopt;
+  const std::size_t end = text.rfind('\n', text.size() - 2);
+  if (end == std::string::npos) return std::nullopt;
+  Remembered found{text.substr(0, end), text.substr(end + 1, text.size() - end - 2)};
+  const bool named = found.name.starts_with("socket /") || found.name.starts_with("instance ");
+  if (!named || !is_uuid(found.uuid)) return std::nullopt;
+  return found;
 }
 
 Status check_instance_id(const std::string& id) {
@@ -115,22 +141,26 @@ Status Identity::lock() {
   return {};
 }
 
-// The file has two lines: what the digest stands for, and the UUID.
 Status Identity::remember(const Options& options) {
   const std::string name = options.instance_id.empty() ? "socket " + options.socket_path
                                                        : "instance " + options.instance_id;
   LMCD_ASSIGN(const auto known, read_state_file(path_of("identity")));
   if (known) {
-    const std::size_t end = known->find('\n');
-    if (known->substr(0, end) != name)
+    std::optional<Remembered> found = parse_identity(*known);
+    if (!found) {
+      return fault(LMCD_E_CORRUPT,
+                   "%s is damaged: want a line \"%s\" and one with a UUID. Move it away to begin "
+                   "with a new identity, and an empty arena",
+                   path_of("identity").c_str(), name.c_str());
+    }
+    if (found->name != name) {
       return fault(LMCD_E_INVALID,
                    "%s is the state of another daemon (%.200s): choose another "
                    "--state-dir or --instance-id",
-                   directory_.c_str(), known->substr(0, end).c_str());
-    if (end != std::string::npos)
-      uuid_ = known->substr(end + 1, known->find('\n', end + 1) - end - 1);
-  }
-  if (uuid_.empty()) {
+                   directory_.c_str(), found->name.c_str());
+    }
+    uuid_ = std::move(found->uuid);
+  } else {
     LMCD_ASSIGN(uuid_, make_uuid());
     LMCD_TRY(write_state_file(path_of("identity"), name + "\n" + uuid_ + "\n"));
   }

@@ -1,6 +1,7 @@
 #include "daemon/memory/state_file.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -30,11 +31,16 @@ Status sync(const std::string& path, int file) {
 }  // namespace
 
 Result<std::optional<std::string>> read_state_file(const std::string& path) {
-  FileDescriptor file(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  // Without O_NONBLOCK a FIFO under this name would be waited for.
+  FileDescriptor file(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
   if (!file.valid()) {
     if (errno == ENOENT) return std::optional<std::string>();
     return errno_fault(LMCD_E_IO, errno, "open %s", path.c_str());
   }
+  struct stat facts;
+  if (fstat(file.get(), &facts) != 0) return errno_fault(LMCD_E_IO, errno, "stat %s", path.c_str());
+  if (!S_ISREG(facts.st_mode))
+    return fault(LMCD_E_CORRUPT, "%s is no plain file: move it away", path.c_str());
   std::string content;
   char buffer[4096];
   for (;;) {

@@ -40,7 +40,7 @@ void raise_descriptor_limit() {
   ::setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-int serve(const config::Invocation& invocation) {
+int serve(const config::Invocation& invocation, server::Server::Reread reread) {
   const config::Options& options = invocation.options;
   MonotonicClock clock;
   FileDescriptor nowhere;
@@ -58,7 +58,7 @@ int serve(const config::Invocation& invocation) {
   if (!supervisor.ok()) return complain(supervisor.status());
   raise_descriptor_limit();
   Result<std::unique_ptr<server::Server>> started =
-      server::Server::start(options, log, supervisor.value());
+      server::Server::start(options, std::move(reread), log, supervisor.value());
   if (!started.ok()) return complain(started.status());
   Status status = started.value()->run();
   if (status.ok()) return 0;
@@ -79,7 +79,10 @@ int main(int argc, char** argv) {
     case config::Action::kPrintConfig:
       return print(config::effective_config(invocation.value().options));
     case config::Action::kServe:
-      return serve(invocation.value());
+      return serve(invocation.value(), [=]() -> Result<config::Options> {
+        LMCD_ASSIGN(config::Invocation again, config::parse(argc, argv, environ));
+        return std::move(again.options);
+      });
   }
   return kMisused;
 }

@@ -20,6 +20,7 @@
 #include "daemon/admin/snapshot.h"
 #include "daemon/core/store.h"
 #include "daemon/mover/copies.h"
+#include "daemon/mover/mover.h"
 #include "daemon/transport/event_stream.h"
 #include "daemon/transport/process_watch.h"
 #include "daemon/transport/service_times.h"
@@ -38,12 +39,17 @@ namespace lmcd::transport {
 
 class LongRuns;
 
+// Reads the options again and calls back with what became of it. Faults: LMCD_E_LIMIT, and nobody
+// is called.
+using Reload = std::function<Status(std::function<void(const Status&)> done)>;
+
 // What handlers work with. All of it outlives every call.
 struct Desk {
   Loop& loop;
   Log& log;
   core::Store& store;
   mover::Copies& copies;
+  mover::Mover& mover;
   Sessions& sessions;
   ProcessWatch& processes;
   EventStream& events;
@@ -54,6 +60,7 @@ struct Desk {
   const admin::DaemonFacts& daemon;
   const std::string& config;  // the effective options as JSON
   ServiceTimes& service_times;
+  const Reload& reload;
 
   // Scratch: what one answer is made of, kept for its memory.
   std::vector<wire::Grant> grants;

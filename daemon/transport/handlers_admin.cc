@@ -49,6 +49,16 @@ std::vector<admin::SessionFacts> facts_of(Sessions& sessions, uint64_t now_ms) {
   return facts;
 }
 
+// Answers a question that had to wait for a worker, unless its session has ended.
+void settle(Desk& desk, core::SessionId id, uint64_t number, const Status& status) {
+  Session* session = desk.sessions.find(id);
+  if (session == nullptr) return;
+  if (status.ok())
+    session->send(wire::Done{}, number);
+  else
+    session->send_fault(status, number);
+}
+
 }  // namespace
 
 Status answer(Question& question, const wire::Stats&) {
@@ -57,7 +67,8 @@ Status answer(Question& question, const wire::Stats&) {
   const std::vector<admin::SessionFacts> sessions = facts_of(desk.sessions, now_ms);
   const std::vector<mover::SegmentFacts> segments = desk.copies.segments(1024);
   const std::vector<admin::VerbFacts> verbs = desk.service_times.facts();
-  const admin::Moment moment{now_ms, verbs, sessions, segments, desk.waiting.size()};
+  const std::vector<mover::TierFacts> tiers = desk.mover.tiers();
+  const admin::Moment moment{now_ms, verbs, sessions, segments, tiers, desk.waiting.size()};
   return question.answer(wire::Text{admin::describe(desk.daemon, desk.store, moment, kTextBytes)});
 }
 
@@ -115,13 +126,8 @@ Status answer(Question& question, const wire::QuotaSet& message) {
                  static_cast<int>(message.tenant.size()), message.tenant.data());
   }
   return desk.quotas.save(
-      [&desk, id = question.session.id, number = question.request](Status status) {
-        Session* session = desk.sessions.find(id);
-        if (session == nullptr) return;
-        if (status.ok())
-          session->send(wire::Done{}, number);
-        else
-          session->send_fault(status, number);
+      [&desk, id = question.session.id, number = question.request](const Status& status) {
+        settle(desk, id, number, status);
       });
 }
 
@@ -144,12 +150,23 @@ Status answer(Question& question, const wire::QuotaList& message) {
   return question.answer(wire::Quotas{number < accounts.count() ? number : 0, quotas});
 }
 
-Status answer(Question&, const wire::Drain&) {
-  return fault(LMCD_E_UNSUPPORTED, "drain: this daemon cannot drain yet; it comes with the tiers");
+Status answer(Question& question, const wire::Drain&) {
+  Desk& desk = question.desk;
+  return desk.mover.drain(
+      [&desk, id = question.session.id, number = question.request](const Status& status) {
+        Session* session = desk.sessions.find(id);
+        if (session == nullptr) return;
+        if (status.ok())
+          session->send(wire::Done{}, number);
+        else
+          session->send_fault(status, number);
+      });
 }
 
-Status answer(Question&, const wire::Reload&) {
-  return fault(LMCD_E_UNSUPPORTED, "reload: restart the daemon; its objects survive that");
+Status answer(Question& question, const wire::Reload&) {
+  return question.desk.reload(
+      [&desk = question.desk, id = question.session.id, number = question.request](
+          const Status& status) { settle(desk, id, number, status); });
 }
 
 }  // namespace lmcd::transport

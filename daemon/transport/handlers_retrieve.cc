@@ -42,15 +42,20 @@ Status answer(Question& question, const wire::Acquire& message) {
   request.space = static_cast<uint32_t>(message.space);
   request.keys = message.keys;
   request.parts = parts;
-  if (message.timeout_ms != 0 && desk.store.first_pending(request, 0) < request.keys.size()) {
-    const uint64_t timeout_ms = std::min<uint64_t>(message.timeout_ms, Waiting::kTimeoutMs);
+  if (message.timeout_ms == 0)
+    return grant(desk, question.session, question.request, message.lease, request);
+  const uint64_t timeout_ms = std::min<uint64_t>(message.timeout_ms, Waiting::kTimeoutMs);
+  const uint64_t deadline_ms = desk.loop.clock().now_ms() + timeout_ms;
+  mover::Ticket ticket = desk.mover.prefetches().begin(request, deadline_ms);
+  if (desk.store.first_pending(request, 0) < request.keys.size()) {
     Waiter waiter{question.session.id,
                   question.request,
                   message.lease,
                   request.space,
                   {message.keys.begin(), message.keys.end()},
                   {parts.begin(), parts.end()},
-                  desk.loop.clock().now_ms() + timeout_ms};
+                  deadline_ms,
+                  std::move(ticket)};
     if (desk.waiting.add(std::move(waiter))) return {};
   }
   return grant(desk, question.session, question.request, message.lease, request);

@@ -53,13 +53,11 @@ Sessions::~Sessions() {
 
 void Sessions::accept(FileDescriptor socket) {
   Result<Peer> peer = socket.valid() ? peer_of(socket.get()) : Peer{};
-  const bool room = open_.size() < limits_.sessions + kStrangersMax;
-  if (!socket.valid() || !peer.ok() || !room) {
+  if (!socket.valid() || strangers_.size() == kStrangersMax) push_out_stranger();
+  if (!socket.valid() || !peer.ok()) {
     ++metrics_.sessions_refused_total;
     log_.event(Severity::kWarning, "connection.refused")
-        .field("reason", !socket.valid() ? "no descriptors left"
-                         : room          ? "no credentials"
-                                         : "too many")
+        .field("reason", socket.valid() ? "no credentials" : "no descriptors left")
         .field("open", open_.size());
     return;
   }
@@ -74,11 +72,30 @@ void Sessions::accept(FileDescriptor socket) {
   }
   session->changed();
   open_.emplace(id, std::move(session));
+  strangers_.push_back(id);
+}
+
+void Sessions::push_out_stranger() {
+  if (strangers_.empty()) return;
+  std::unordered_map<pid_t, std::size_t> crowds;
+  for (core::SessionId id : strangers_) ++crowds[open_.at(id)->peer.pid];
+  const auto crowd_of = [&](core::SessionId id) { return crowds.at(open_.at(id)->peer.pid); };
+  const auto oldest_of_most = std::max_element(
+      strangers_.begin(), strangers_.end(),
+      [&](core::SessionId a, core::SessionId b) { return crowd_of(a) < crowd_of(b); });
+  ++metrics_.sessions_refused_total;
+  fail(*open_.at(*oldest_of_most),
+       fault(LMCD_E_LIMIT,
+             "%zu connections have not said Hello, %zu of them of this process: no more can wait; "
+             "say it when you connect",
+             strangers_.size(), crowd_of(*oldest_of_most)),
+       0);
 }
 
 void Sessions::greet(Session& session) {
   assert(session.phase == Phase::kStranger);
   session.phase = Phase::kGreeted;
+  std::erase(strangers_, session.id);
   session.connection.welcome();
   ++greeted_;
   ++metrics_.sessions_opened_total;
@@ -101,10 +118,12 @@ void Sessions::fail(Session& session, const Status& why, uint64_t request) {
       .field("reason", why.text());
   session.send_fault(why, request);
   session.ending_ = true;
+  std::erase(strangers_, session.id);
 }
 
 void Sessions::end(Session& session) {
   session.ending_ = true;
+  std::erase(strangers_, session.id);
   session.changed();
 }
 
@@ -231,6 +250,7 @@ void Sessions::close(core::SessionId id) {
   open_.erase(found);
   loop_.remove(session->connection.descriptor());
   session->ending_ = true;
+  std::erase(strangers_, id);
   if (session->phase != Phase::kStranger) --greeted_;
   metrics_.sessions = greeted_;
   Session& leaving = *session;

@@ -7,6 +7,10 @@
 // A client is waited for only so long: kHelloMs for its Hello, and the reap timeout while it owes
 // the rest of a frame or does not read its answers. Nothing is timed while nobody owes anything.
 //
+// Connections that have not said Hello are few, and stand beside a full set of sessions, so that it
+// can be said to them that it is full. One more pushes out another, the oldest of the process that
+// has the most: a crowd of silent ones keeps nobody waiting who speaks.
+//
 // Loop thread only; nothing blocks.
 #pragma once
 
@@ -25,9 +29,7 @@ namespace lmcd::transport {
 class Sessions {
  public:
   static constexpr uint64_t kHelloMs = 5'000;
-  // Connections that have not said Hello may stand beside a full set of sessions, so that it can
-  // be said to them that it is full.
-  static constexpr std::size_t kStrangersMax = 64;
+  static constexpr std::size_t kStrangersMax = 256;
 
   struct Limits {
     std::size_t sessions = 1024;
@@ -55,7 +57,10 @@ class Sessions {
   // Closes what is open without a word to the owner.
   ~Sessions();
 
-  // Takes over a connection; an empty one counts as turned away.
+  // Sets after how long without a sign of life a client is closed; from its next one on.
+  void set_reap_timeout(uint64_t reap_timeout_ms) { limits_.reap_timeout_ms = reap_timeout_ms; }
+
+  // Takes over a connection; an empty one was turned away for want of descriptors.
   void accept(FileDescriptor socket);
   // Whether one more stranger may become a session.
   bool full() const { return greeted_ >= limits_.sessions; }
@@ -75,12 +80,15 @@ class Sessions {
   void fail(Session& session, const Status& why, uint64_t request);
   // Ends the session at the end of the turn, without a word.
   void end(Session& session);
+  // Has the end of this turn looked at, though no session moved.
+  void wake() { settle_.request(); }
   // Ends all of them now. Requires: called from outside of any turn of a session.
   void end_all();
 
  private:
   friend class Session;
 
+  void push_out_stranger();
   void run_turn(Session& session, uint32_t events);
   void receive(Session& session);
   void note_change(Session& session);
@@ -92,15 +100,16 @@ class Sessions {
   void sweep();
 
   Loop& loop_;
-  const Limits limits_;
+  Limits limits_;
   Owner& owner_;
   core::Metrics& metrics_;
   Log& log_;
   ReadBuffer buffer_;
   std::unordered_map<core::SessionId, std::unique_ptr<Session>> open_;
   std::unordered_map<core::SessionId, std::unique_ptr<Session>> leaving_;  // copies still run
-  std::vector<core::SessionId> changed_;   // to be looked at when this turn ends
-  std::vector<core::SessionId> runnable_;  // have whole frames left
+  std::vector<core::SessionId> strangers_;  // the oldest first
+  std::vector<core::SessionId> changed_;    // to be looked at when this turn ends
+  std::vector<core::SessionId> runnable_;   // have whole frames left
   std::size_t greeted_ = 0;
   Deferred settle_;
   Timer sweep_;

@@ -13,16 +13,24 @@ Transport::Transport(const Parts& parts, Facts facts, const Sessions::Limits& li
       events_(parts.events),
       copies_(parts.copies),
       after_turn_(parts.after_turn),
+      reload_(parts.reload),
       facts_(std::move(facts)),
       sessions_(parts.loop, limits, *this, parts.store.metrics(), parts.log),
       processes_(parts.loop, parts.liveness, parts.store,
                  [this](core::LivenessSlot slot) { on_death(slot); }),
       waiting_(parts.loop, parts.store, [this](Waiter& waiter) { answer_waiter(desk_, waiter); }),
       long_runs_(parts.loop),
-      desk_{parts.loop,   parts.log,     parts.store,   parts.copies,  sessions_,
-            processes_,   events_,       waiting_,      long_runs_,    parts.quotas,
-            facts_.terms, facts_.daemon, facts_.config, service_times_},
+      desk_{parts.loop,   parts.log,    parts.store,    parts.copies,   parts.mover, sessions_,
+            processes_,   events_,      waiting_,       long_runs_,     parts.quotas, facts_.terms,
+            facts_.daemon, facts_.config, service_times_, reload_},
       time_(parts.loop, [this] { run_time(); }) {
+  run_time();
+}
+
+void Transport::retune(Tuning tuning) {
+  store_.set_limits(tuning.session_bytes, tuning.watermark, tuning.ratio);
+  sessions_.set_reap_timeout(tuning.reap_timeout_ms);
+  facts_.config = std::move(tuning.config);
   run_time();
 }
 

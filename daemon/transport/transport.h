@@ -23,8 +23,10 @@ class Transport final : private Sessions::Owner {
     EventStream& events;
     memory::Liveness& liveness;
     mover::Copies& copies;
+    mover::Mover& mover;
     admin::QuotaFile& quotas;
     std::function<void()> after_turn;  // what else is looked at when a turn ends
+    Reload reload;
   };
   // Values that are told to clients.
   struct Facts {
@@ -33,10 +35,22 @@ class Transport final : private Sessions::Owner {
     std::string config;
   };
 
+  // What may change while the daemon runs.
+  struct Tuning {
+    uint64_t session_bytes;
+    uint64_t reap_timeout_ms;
+    double watermark;
+    double ratio;
+    std::string config;
+  };
+
   Transport(const Parts& parts, Facts facts, const Sessions::Limits& limits);
 
   // Takes over a connection from the listener.
   void accept(FileDescriptor socket) { sessions_.accept(std::move(socket)); }
+  void retune(Tuning tuning);
+  // A prefetch has ended: who waits is looked at when the turn ends.
+  void landed() { sessions_.wake(); }
   // Ends all sessions at once.
   void stop() { sessions_.end_all(); }
 
@@ -57,7 +71,8 @@ class Transport final : private Sessions::Owner {
   EventStream& events_;
   mover::Copies& copies_;
   const std::function<void()> after_turn_;
-  const Facts facts_;
+  const Reload reload_;
+  Facts facts_;
   Sessions sessions_;
   ProcessWatch processes_;
   Waiting waiting_;

@@ -1,9 +1,10 @@
-// Acquires that wait for objects which somebody writes now.
+// Acquires that wait for objects which somebody writes now, or which come from a tier.
 //
-// A waiter holds no lease while it waits. Whenever a reservation ended, each waiter looks at the
-// first of its keys that was still being written, and only there: what was settled stays settled
-// for it, so looking costs what changed, not what is waited for. When nothing of it is being
-// written any more, or its time is up, it is handed back to be answered as things stand.
+// A waiter holds no lease while it waits; its ticket keeps what a prefetch has brought for it.
+// Whenever a reservation ended, each waiter looks at the first of its keys that was still being
+// written, and only there: what was settled stays settled for it, so looking costs what changed,
+// not what is waited for. When nothing of it is being written any more, or its time is up, it is
+// handed back to be answered as things stand.
 //
 // Bounded in waiters and keys; one that finds no place is answered at once. Loop thread only.
 #pragma once
@@ -15,6 +16,7 @@
 #include <vector>
 
 #include "daemon/core/store.h"
+#include "daemon/mover/prefetches.h"
 #include "lib/base/loop.h"
 
 namespace lmcd::transport {
@@ -28,6 +30,7 @@ struct Waiter {
   std::vector<lmcd_key_t> keys;
   std::vector<lmcd_part_t> parts;  // one per key, or one for all
   uint64_t deadline_ms = 0;
+  mover::Ticket ticket;     // what of it comes from tiers
   std::size_t settled = 0;  // keys before this are not waited for
 
   core::AcquireRequest asked() const { return {space, keys, parts}; }

@@ -1,6 +1,7 @@
 #include "lib/client/channel.h"
 
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/time.h>
 #include <sys/un.h>
 
@@ -17,6 +18,9 @@ constexpr std::size_t kInboxBytes = 64 * kKiB;  // an answer for 1,024 keys fits
 Status closed() { return fault(LMCD_E_SESSION_LOST, "the daemon closed the connection"); }
 
 Status connect_fault(const std::string& path, int error_number) {
+  struct stat there;
+  if (error_number == ECONNREFUSED && ::stat(path.c_str(), &there) == 0 && !S_ISSOCK(there.st_mode))
+    return fault(LMCD_E_INVALID, "connect to %s: it is no socket", path.c_str());
   switch (error_number) {
     case ENOENT:
     case ECONNREFUSED:

@@ -11,6 +11,11 @@
 namespace lmcd::ledger {
 namespace {
 
+// A client writes it, or a tier.
+bool is_on_its_way(State state) {
+  return state == State::kReserved || state == State::kPromoting;
+}
+
 // How far ahead of a key's turn its bucket is fetched into the processor's cache, and the record
 // that the bucket names.
 constexpr std::size_t kFar = 32;
@@ -128,7 +133,7 @@ void Reader::look_closely(uint32_t place, const lmcd_key_t& key, uint64_t hash,
   const State state = state_of(word);
   // One that changed under us is a miss: an ordinary answer.
   if (mine && first->word.load(std::memory_order_relaxed) == word &&
-      (state == State::kHot || state == State::kReserved)) {
+      (state == State::kHot || is_on_its_way(state))) {
     out = {hot, 0, pending & ~hot, number};
   }
 }
@@ -152,7 +157,7 @@ void Reader::locate_part(uint32_t place, uint32_t first, const lmcd_key_t& key, 
     if (mine) {
       if (state_of(word) == State::kHot) {
         out = {LMCD_LEASED, number, word, incarnation(), extent, crc32c, label.has_crc};
-      } else if (state_of(word) == State::kReserved) {
+      } else if (is_on_its_way(state_of(word))) {
         out.outcome = LMCD_PENDING;
       }
       return;

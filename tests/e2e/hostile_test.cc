@@ -6,11 +6,13 @@
 #include <poll.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <filesystem>
 #include <functional>
 
@@ -362,6 +364,36 @@ TEST_F(HostileTest, sessions_past_the_limit_are_told_so) {
   while (metric("sessions") != 1) good_->settle();
   RawClient again = open();
   again.settle();
+}
+
+TEST_F(HostileTest, a_silent_crowd_keeps_nobody_waiting_who_speaks) {
+  start();
+  constexpr int kCrowd = 1162;
+  int ready[2];
+  ASSERT_EQ(::pipe2(ready, O_CLOEXEC), 0);
+  const pid_t child = ::fork();
+  if (child == 0) {
+    const rlimit enough{2 * kCrowd, 2 * kCrowd};
+    ::setrlimit(RLIMIT_NOFILE, &enough);
+    std::vector<std::optional<RawClient>> crowd;
+    while (crowd.size() < kCrowd) crowd.emplace_back(RawClient::connect(daemon_->socket()));
+    if (::write(ready[1], "1", 1) != 1) std::_Exit(1);
+    for (;;) ::pause();
+  }
+  ::close(ready[1]);
+  char byte;
+  ASSERT_EQ(::read(ready[0], &byte, 1), 1);
+  auto fastest = std::chrono::steady_clock::duration::max();
+  for (int i = 0; i < 20; ++i) {
+    const auto begin = std::chrono::steady_clock::now();
+    open().settle();
+    fastest = std::min(fastest, std::chrono::steady_clock::now() - begin);
+  }
+  EXPECT_LT(fastest, std::chrono::milliseconds(100));
+  EXPECT_GT(metric("sessions_refused_total"), 0u);
+  ::kill(child, SIGKILL);
+  ::waitpid(child, nullptr, 0);
+  ::close(ready[0]);
 }
 
 TEST_F(HostileTest, running_out_of_descriptors_turns_clients_away_and_passes) {

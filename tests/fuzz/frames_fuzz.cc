@@ -65,9 +65,10 @@ class World final : private Sessions::Owner {
     waiting_ = std::make_unique<Waiting>(*loop_, *store_,
                                          [this](Waiter& waiter) { answer_waiter(*desk_, waiter); });
     long_runs_ = std::make_unique<LongRuns>(*loop_);
-    desk_.reset(new Desk{*loop_, log_, *store_, copies_, *sessions_, *processes_, events_,
+    mover_ = must(mover::Mover::make({*loop_, *store_, no_arena_, log_}, {}, {}, [] {}));
+    desk_.reset(new Desk{*loop_, log_, *store_, copies_, *mover_, *sessions_, *processes_, events_,
                          *waiting_, *long_runs_, *quotas_, terms_, daemon_, config_,
-                         service_times_});
+                         service_times_, reload_});
     connect();
   }
 
@@ -173,6 +174,8 @@ class World final : private Sessions::Owner {
   std::unique_ptr<core::Store> store_;
   ManualWorkerPool pool_;
   mover::NoCopies copies_;
+  GuardedRegion no_arena_;
+  std::unique_ptr<mover::Mover> mover_;
   Terms terms_;
   admin::DaemonFacts daemon_;
   const std::string config_ = "{}";
@@ -182,6 +185,10 @@ class World final : private Sessions::Owner {
   std::unique_ptr<Waiting> waiting_;
   std::unique_ptr<LongRuns> long_runs_;
   ServiceTimes service_times_;
+  const Reload reload_ = [](auto done) {
+    done({});
+    return Status();
+  };
   std::unique_ptr<Desk> desk_;
   FileDescriptor client_;
   bool open_ = true;

@@ -5,6 +5,7 @@ the exit status that is documented.
 from __future__ import annotations
 
 import json
+import pathlib
 import threading
 from typing import Any
 
@@ -63,7 +64,25 @@ def test_ls_shows_objects(run: Commands, keys: lmcd.Keys) -> None:
     assert facts["more"] is False
     assert run.facts("ls", "--limit", "2")["more"] is True
     assert keys[1].hex()[:16] in run.text("ls", keys[1].hex()[:16])
-    assert run.facts("ls", "--tenant", "nobody")["objects"] == []
+
+
+def test_ls_says_that_there_is_no_such_name(run: Commands, keys: lmcd.Keys) -> None:
+    for arguments, text in (
+        (("--namespace", "77"), "no namespace has the number 77"),
+        (("--tenant", "nobody"), "no tenant 'nobody' has objects or a quota"),
+    ):
+        assert text in run.text("ls", *arguments, status=1, complaint=True)
+    # One that is known, and empty, is no mistake.
+    run.text("quota", "set", "empty", "1MB")
+    assert run.facts("ls", "--tenant", "empty")["objects"] == []
+    run.text("clear", "--all")
+    assert run.facts("ls", "--namespace", "0")["objects"] == []
+
+
+def test_one_thing_is_no_plural(run: Commands, keys: lmcd.Keys) -> None:
+    assert "1 sessions" not in run.text("status")
+    assert run.text("clear", keys[0].hex()) == "cleared 1 object, 4.0 KiB\n"
+    assert run.text("clear", "--all") == "cleared 2 objects, 8.0 KiB\n"
 
 
 def test_lookup_tells_what_is_absent(run: Commands, keys: lmcd.Keys) -> None:
@@ -77,8 +96,8 @@ def test_pins_survive_a_clear(run: Commands, keys: lmcd.Keys) -> None:
     assert run.facts("pin", keys[0].hex()) == {"changed": 1}
     assert "pinned" in run.text("ls", keys[0].hex())
     assert run.facts("clear", "--all") == {"objects": 2, "bytes": 8192, "kept": 1}
-    assert run.text("unpin") == "unpinned 1 objects\n"
-    assert run.text("clear", "--namespace", "0") == "cleared 1 objects, 4.0 KiB\n"
+    assert run.text("unpin") == "unpinned 1 object\n"
+    assert run.text("clear", "--namespace", "0") == "cleared 1 object, 4.0 KiB\n"
 
 
 def test_a_quota_is_set_shown_and_removed(run: Commands) -> None:
@@ -168,6 +187,7 @@ def test_doctor_checks_this_machine(run: Commands) -> None:
         (["ls", "xyz"], "8 to 64 hexadecimal digits"),
         (["ls", "00112233"], "0 objects begin with it"),
         (["ls", "--limit", "0"], "0 is not in the range"),
+        (["ping", "--wait-seconds", "nan"], "is no number from 0 to 3600"),
         (["nonsense"], "No such command"),
     ],
 )
@@ -186,6 +206,15 @@ def test_without_a_daemon_the_status_is_3(
         error = capsys.readouterr().err
         assert "lmcd serve" in error
         assert len(error.splitlines()) == 1
+
+
+def test_a_plain_file_is_no_socket(
+    tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"")
+    assert main(["ping", "--socket", str(path)]) == 1
+    assert f"connect to {path}: it is no socket" in capsys.readouterr().err
 
 
 def test_who_is_no_operator_is_denied(

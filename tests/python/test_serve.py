@@ -117,6 +117,7 @@ def test_the_admin_server_is_started_beside_the_daemon_and_again(folder: pathlib
         ([], 'option "l1-size-gb": must be given'),
         (["--l1-size-gb", "1", "--chunk-size", "0"], '"0" is not valid; takes 1 to 65536'),
         (["--l1-size-gb", "1", "--l1-sise-gb", "2"], 'did you mean "l1-size-gb"?'),
+        (["--watchdog-seconds", "nan", "--l1-size-gb", "1"], "is no number from 0 to 3600"),
         (["--l1-size-gb", "1", "--enable-tracing"], "it comes with traces"),
     ],
 )
@@ -138,3 +139,4 @@ def test_help_shows_every_option_of_the_daemon() -> None:
     shown = subprocess.check_output([sys.executable, "-m", "lmcd", "serve", "--help"], text=True)
     for option in described["options"]:
         assert option["flag"] in shown
+    assert shown.splitlines()[0].endswith("serve [OPTIONS] [DAEMON OPTION]...")

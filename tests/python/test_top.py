@@ -43,9 +43,15 @@ def test_rates_are_of_the_time_between_frames(space: lmcd.Namespace) -> None:
     before = frame_of(operator.stats(), 10_000)
     store(space, fresh_keys(4), length=1 << 20)
     after = frame_of(operator.stats(), 12_000)
+    down = {"tier": 1, "type": "s3", "state": "down", "reason": "no route", "faults": 3}
+    numbers = ("used_bytes", "capacity_bytes", "spilled_bytes", "prefetched_bytes")
+    after["tiers"] = [down | dict.fromkeys(numbers, 1 << 30)]
     screen = Console(width=120, record=True, file=io.StringIO())
     screen.print(render([before, after]))
-    assert "2.0 MiB/s" in screen.export_text()
+    shown = screen.export_text()
+    assert "2.0 MiB/s" in shown
+    assert "1 s3" in shown
+    assert "down no route" in shown
 
 
 def test_quantiles_lie_within_their_bucket() -> None:

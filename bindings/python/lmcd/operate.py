@@ -101,6 +101,13 @@ class Operator:
         """Return the daemon's effective options and where each comes from."""
         return self._document(lib.lmcd_config)
 
+    def reload(self) -> None:
+        """Have the daemon read its options again.
+
+        Raises InvalidArgument when they cannot be read; nothing has changed then.
+        """
+        check(lib.lmcd_reload, self._session.cdata)
+
     def list(self, selector: Selector = EVERYTHING) -> Iterator[Listed]:
         """Yield the objects that match.
 
@@ -166,6 +173,14 @@ class Operator:
         quota.limited = limit_bytes is not None
         quota.limit_bytes = number_of("limit_bytes", limit_bytes or 0, 64)
         check(lib.lmcd_quota_set, self._session.cdata, quota)
+
+    def drain(self) -> None:
+        """Spill all that is hot and not yet in the tiers, and wait for the end of it.
+
+        Raises LmcdError naming the tier that does not work, TimedOut when the session's
+        timeout_ms is over first: the spilling goes on.
+        """
+        check(lib.lmcd_drain, self._session.cdata)
 
     def _document(self, function: Callable[..., int]) -> dict[str, Any]:
         out = ffi.new("lmcd_text_t **")

@@ -7,6 +7,7 @@ from __future__ import annotations
 import pytest
 
 import lmcd
+from lmcd.admin.health import ill_tier
 from tests.python.admin.server import AdminServer
 from tests.python.daemon import Daemon, fresh_keys, store
 
@@ -33,6 +34,14 @@ def test_a_daemon_that_cannot_store_is_not_healthy(
     assert "needs one" in reply.json["reason"]
     assert admin.get("/healthz").status == 200
     assert admin.call("PUT", "/quota/_default", {"limit_gb": 0.01}).status == 200
+
+
+def test_a_tier_that_is_down_is_not_healthy() -> None:
+    up = {"tier": 0, "type": "fs", "state": "up", "reason": ""}
+    down = {"tier": 1, "type": "s3", "state": "down", "reason": "no route to host"}
+    assert ill_tier({"tiers": []}) is None
+    assert ill_tier({"tiers": [up, up | {"state": "degraded"}, up | {"state": "paused"}]}) is None
+    assert ill_tier({"tiers": [up, down]}) == "tier 1 (s3) is down: no route to host"
 
 
 def test_without_a_daemon_every_call_says_so(stopped_daemon: Daemon, admin: AdminServer) -> None:

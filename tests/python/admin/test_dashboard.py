@@ -6,6 +6,7 @@ Pictures go to build/dashboard/, for people to look at.
 
 from __future__ import annotations
 
+import json
 import pathlib
 from collections.abc import Iterator
 
@@ -120,6 +121,35 @@ def test_a_thousand_namespaces(daemon: Daemon, admin: AdminServer, browser: Brow
     assert browser.faults == []
 
 
+def test_tiers_are_shown_with_their_health(
+    daemon: Daemon, admin: AdminServer, browser: Browser
+) -> None:
+    browser.open(admin.url)
+    browser.until(LIVE)
+    tiers = [
+        tier(0, "fs", "up", used_bytes=3 << 30, spilled_bytes=5 << 30, prefetched_bytes=1 << 30),
+        tier(1, "s3", "degraded", reason="503 Slow Down", used_bytes=700 << 30, faults=17),
+        tier(2, "redis", "down", reason="Connection refused", faults=204),
+    ]
+    # As a frame brings them; the source is closed, so that none takes them away again.
+    browser.value(f"source.close(), showTiers({json.dumps(tiers)})")
+    shown = text_of(browser, "tiers")
+    for text in ("0 fs", "3.00 GiB", "1 s3", "degraded", "2 redis", "down", "204"):
+        assert text in shown, text
+    assert browser.value("document.querySelector('#tiers .alarm').title") == "503 Slow Down"
+    pictures(browser, "tiers")
+    assert browser.faults == []
+
+
+def tier(number: int, kind: str, state: str, **more: object) -> dict[str, object]:
+    """Return a tier as the snapshot has it."""
+    numbers = dict.fromkeys(("used_bytes", "spilled_bytes", "prefetched_bytes", "faults"), 0)
+    return {
+        **{"tier": number, "type": kind, "state": state, "reason": ""},
+        **{"capacity_bytes": 1 << 40, **numbers, **more},
+    }
+
+
 def test_a_daemon_that_goes_and_comes(daemon: Daemon, admin: AdminServer, browser: Browser) -> None:
     with daemon.session() as session:
         store(session.namespace("test"), fresh_keys(3))
@@ -149,13 +179,13 @@ def test_everything_is_reached_by_keyboard(
     browser.open(admin.url)
     browser.until(LIVE)
     reached = []
-    for _ in range(9):
+    for _ in range(10):
         browser.press("Tab")
         reached.append(
             browser.value(f"{FOCUSED}.getAttribute('aria-label') || {FOCUSED}.innerText")
         )
     assert reached == [
-        *("To the figures", "namespaces", "tenants", "sessions", "time by message"),
+        *("To the figures", "namespaces", "tenants", "sessions", "time by message", "tiers"),
         *("status", "metrics", "config", "API"),
     ]
 

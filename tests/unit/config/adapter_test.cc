@@ -20,15 +20,15 @@ TEST(Adapter, a_mock_tier_is_read) {
   EXPECT_EQ(adapter.value().field("mock_bandwidth_gb"), 0.5);
 }
 
-// Until the store spills to it, a tier would be an option without effect.
-TEST(Adapter, a_valid_tier_is_refused_however_it_is_given) {
-  const std::string text =
-      "option \"l2-adapter\": a tier of type \"mock\" is valid, but the store of this version does "
-      "not spill to tiers; that comes later; leave the option out";
-  EXPECT_EQ(adapter_refusal(kMock), text);
+TEST(Adapter, tiers_are_taken_however_they_are_given_and_at_most_eight) {
+  EXPECT_EQ(adapter_refusal(kMock), "taken");
   EXPECT_EQ(refusal({.file = "l2-adapter:\n  - type: mock\n    max_size_gb: 1\n"
                              "    mock_bandwidth_gb: 3\n"}),
-            text);
+            "taken");
+  std::vector<const char*> nine;
+  for (int tier = 0; tier < 9; ++tier) nine.insert(nine.end(), {"--l2-adapter", kMock});
+  EXPECT_EQ(refusal(flags(nine)),
+            "option \"l2-adapter\": 9 tiers are given; at most 8 are valid");
 }
 
 TEST(Adapter, every_field_is_checked) {

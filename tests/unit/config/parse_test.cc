@@ -92,7 +92,7 @@ TEST(Parse, a_message_is_one_line_whatever_the_value) {
 TEST(Parse, what_comes_later_is_refused_and_says_so) {
   EXPECT_EQ(refusal(flags({"--otlp-endpoint", "x"})),
             "option \"otlp-endpoint\": this version does not have it; it comes with traces");
-  Result<Invocation> out = parsed({.environment = {"LMCD_L2_STORE_POLICY=default"}});
+  Result<Invocation> out = parsed({.environment = {"LMCD_OTLP_ENDPOINT=x"}});
   ASSERT_FALSE(out.ok());
   EXPECT_EQ(out.status().code(), LMCD_E_UNSUPPORTED);
   EXPECT_NE(refusal(flags({"--isolation", "uid"})).find("comes later"), std::string::npos);

@@ -617,7 +617,7 @@ TEST_F(Namespaces, what_was_given_up_is_had_again_by_who_opens_it) {
   store_->tick();
   ASSERT_TRUE(store_->spaces().find(numbers[0])->retiring);
   EXPECT_EQ(put_into(100, numbers[0], 80'000), LMCD_E_LIMIT);
-  EXPECT_EQ(open(kOther, 0).value(), numbers[0]);
+  EXPECT_EQ(open(100, 0).value(), numbers[0]);
   EXPECT_EQ(put_into(100, numbers[0], 80'000), LMCD_OK);
 }
 

@@ -79,11 +79,32 @@ TEST_F(IdentityTest, a_directory_of_another_identity_is_refused) {
     Identity first = std::move(Identity::take(options()).value());
     file = first.path_of("identity");
   }
-  ASSERT_TRUE(write_state_file(file, "socket /run/other.sock\nuuid\n").ok());
+  const char* other = "socket /run/other.sock\n00000000-0000-4000-8000-000000000000\n";
+  ASSERT_TRUE(write_state_file(file, other).ok());
   EXPECT_EQ(Identity::take(options()).status().code(), LMCD_E_INVALID);
-  // A file that lost its second line gets a new UUID.
-  ASSERT_TRUE(write_state_file(file, "socket /run/a.sock").ok());
-  EXPECT_EQ(Identity::take(options()).value().instance_id().size(), 36u);
+}
+
+TEST_F(IdentityTest, a_damaged_identity_file_is_called_so) {
+  std::string file;
+  {
+    Identity first = std::move(Identity::take(options()).value());
+    file = first.path_of("identity");
+  }
+  for (const char* damaged : {"", "\n", "\x9f\x01 random\xff", "socket /run/a.sock",
+                              "socket /run/a.sock\nno uuid\n", "something else\n"}) {
+    ASSERT_TRUE(write_state_file(file, damaged).ok());
+    const Status status = Identity::take(options()).status();
+    EXPECT_EQ(status.code(), LMCD_E_CORRUPT) << damaged;
+    EXPECT_NE(status.text().find("is damaged"), std::string::npos) << status.text();
+  }
+  // Nobody waits for a writer of a FIFO.
+  ASSERT_EQ(unlink(file.c_str()), 0);
+  ASSERT_EQ(mkfifo(file.c_str(), 0600), 0);
+  const Status status = Identity::take(options()).status();
+  EXPECT_EQ(status.code(), LMCD_E_CORRUPT);
+  EXPECT_NE(status.text().find("no plain file"), std::string::npos) << status.text();
+  ASSERT_EQ(unlink(file.c_str()), 0);
+  EXPECT_TRUE(Identity::take(options()).ok());
 }
 
 TEST_F(IdentityTest, options_without_sense_are_named) {

@@ -133,12 +133,37 @@ TEST_F(SessionsTest, half_a_frame_is_waited_for_only_so_long) {
   EXPECT_TRUE(closed(client));
 }
 
-TEST_F(SessionsTest, connections_are_bounded) {
+TEST_F(SessionsTest, one_stranger_too_many_pushes_out_the_oldest) {
+  FileDescriptor known = connect();
+  post(known, 1);
+  turns(2);
   std::vector<FileDescriptor> crowd;
-  for (std::size_t i = 0; i < 4 + Sessions::kStrangersMax; ++i) crowd.push_back(connect());
-  EXPECT_FALSE(closed(crowd.back()));
-  EXPECT_TRUE(closed(connect()));
+  for (std::size_t i = 0; i < Sessions::kStrangersMax; ++i) crowd.push_back(connect());
+  turns(2);
+  EXPECT_EQ(metrics_.sessions_refused_total, 0u);
+  crowd.push_back(connect());
+  turns(2);
+  EXPECT_TRUE(closed(crowd[0]));
+  for (std::size_t i = 1; i < crowd.size(); ++i) EXPECT_FALSE(closed(crowd[i])) << i;
+  EXPECT_FALSE(closed(known));
   EXPECT_EQ(metrics_.sessions_refused_total, 1u);
+  // One that went makes room.
+  crowd[5].reset();
+  turns(2);
+  crowd.push_back(connect());
+  turns(2);
+  EXPECT_FALSE(closed(crowd[1]));
+  post(crowd[1], 1);
+  turns(2);
+  EXPECT_EQ(sessions_.count(), 2u);
+}
+
+TEST_F(SessionsTest, a_stranger_makes_room_when_descriptors_run_out) {
+  FileDescriptor silent = connect();
+  turns(2);
+  sessions_.accept(FileDescriptor());
+  turns(2);
+  EXPECT_TRUE(closed(silent));
 }
 
 TEST_F(SessionsTest, what_was_posted_before_the_end_is_handled) {

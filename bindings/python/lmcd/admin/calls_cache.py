@@ -67,8 +67,8 @@ async def clear_all(call: Call) -> web.Response:
 async def clear(call: Call) -> web.Response:
     """Forget every object of a tier."""
     tier = call.body.get("tier", "l1")
-    if tier != "l1" and (await call.link.snapshot())["tiers"]:
-        raise Refusal(501, "unsupported", "this daemon cannot clear its tiers by themselves")
+    if tier != "all" and (await call.link.snapshot())["tiers"]:
+        raise Refusal(501, "unsupported", "an object is forgotten in all tiers at once: say all")
     if tier == "l2":
         raise Refusal(409, "no_tier", _NO_TIER)
     force = call.body.get("force", False)

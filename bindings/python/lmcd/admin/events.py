@@ -51,10 +51,9 @@ class EventHub:
 
     async def read(self, cursor: str | None) -> AsyncIterator[list[Numbered]]:
         """Yield what happens, some at a time; an empty list now and then when nothing does."""
-        if self._task is None or self._task.done():
-            self._task = asyncio.create_task(self._follow())
         self._readers += 1
         try:
+            self._start_following()
             position, missed = self._start(cursor)
             if missed is not None:
                 yield [(self._cursor(position), _missed(missed))]
@@ -70,9 +69,14 @@ class EventHub:
                 position += len(batch)
                 yield batch
                 if not batch:
+                    self._start_following()  # one that failed is started again
                     await self._wait()
         finally:
             self._readers -= 1
+
+    def _start_following(self) -> None:
+        if self._task is None or self._task.done():
+            self._task = asyncio.create_task(self._follow())
 
     def _cursor(self, number: int) -> str:
         return f"{self._run}-{number}"

@@ -18,6 +18,7 @@ from lmcd.errors import LmcdError
 
 PERIOD_S = 1.0
 HISTORY = 120
+_PATIENCE_S = 15.0  # for a frame: more than a call to the daemon and its repetition may take
 
 # What a page that is opened later draws the past of.
 _TRACED = (
@@ -47,17 +48,26 @@ class Feed:
 
     async def read(self) -> AsyncIterator[str]:
         """Yield the past, and then each frame, as JSON."""
+        self._watchers += 1
+        try:
+            self._start()
+            yield json.dumps({"traced": _TRACED, "past": list(self._past)})
+            while True:
+                self._start()  # one that failed is started again
+                try:
+                    await asyncio.wait_for(self._came.wait(), _PATIENCE_S)
+                except asyncio.TimeoutError:
+                    moment_ms = int(time.time() * 1000)
+                    yield json.dumps(unreachable("no snapshot came in time", moment_ms))
+                else:
+                    yield self._latest
+        finally:
+            self._watchers -= 1
+
+    def _start(self) -> None:
         if self._task is None or self._task.done():
             self._past.clear()
             self._task = asyncio.create_task(self._sample())
-        self._watchers += 1
-        try:
-            yield json.dumps({"traced": _TRACED, "past": list(self._past)})
-            while True:
-                await self._came.wait()
-                yield self._latest
-        finally:
-            self._watchers -= 1
 
     async def _sample(self) -> None:
         loop = asyncio.get_running_loop()

@@ -25,8 +25,8 @@ _WHY = {
     Outcome.NO_SPACE: "the arena is full, and nothing in it may be evicted",
     Outcome.REFUSED: "the tenant _default has no quota left (under IsolatedLRU it needs one)",
 }
-# Words by which a tier says that it works.
-_WELL = ("ok", "healthy", "up", "ready")
+# States of a tier that takes no part: one that is paused does not by an operator's wish.
+_ILL = ("down",)
 
 
 class Unhealthy(Exception):
@@ -53,7 +53,7 @@ class Health:
     async def _probe(self) -> str | None:
         try:
             await self._link.tell(probe)
-            return _ill_tier(await self._link.snapshot())
+            return ill_tier(await self._link.snapshot())
         except (LmcdError, Unhealthy) as error:
             return str(error)
 
@@ -81,9 +81,9 @@ def probe(session: Session) -> None:
         space.close()
 
 
-def _ill_tier(snapshot: dict[str, Any]) -> str | None:
-    for tier in snapshot.get("tiers", []):
-        health = tier.get("health", "ok")
-        if health not in _WELL:
-            return f"tier {tier.get('name', tier.get('type', '?'))}: {health}"
+def ill_tier(snapshot: dict[str, Any]) -> str | None:
+    """Return what is wrong with the first tier that is not alive; None when all are."""
+    for tier in snapshot["tiers"]:
+        if tier["state"] in _ILL:
+            return f"tier {tier['tier']} ({tier['type']}) is {tier['state']}: {tier['reason']}"
     return None

@@ -41,10 +41,12 @@ _COMMANDS = {
     "pin": ("pin", "keep objects from being evicted"),
     "unpin": ("unpin", "let objects be evicted again"),
     "quota": ("quota", "quotas of tenants"),
+    "tier": ("tier", "the tiers, and what is in them"),
     "ping": ("ping", "measure a round trip to the daemon"),
     "events": ("events", "follow what happens"),
     "doctor": ("doctor", "check this machine, and say how to mend it"),
     "config": ("config", "the daemon's effective options"),
+    "reload": ("reload", "have the daemon read its options again"),
     "bench": ("bench", "a quick measurement of the running daemon"),
     "demo": ("demo", "two engines share KV across kill -9"),
 }

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import click
 
 from lmcd.cli.context import Context, with_context
-from lmcd.cli.output import bytes_text, print_json
+from lmcd.cli.output import bytes_text, count_text, print_json
 from lmcd.cli.selection import with_selection
 from lmcd.operate import EVERYTHING, Operator, Selector
 
@@ -32,6 +32,6 @@ def command(
     if context.as_json:
         print_json(cleared)
         return
-    click.echo(f"cleared {cleared.objects} objects, {bytes_text(cleared.bytes)}")
+    click.echo(f"cleared {count_text(cleared.objects, 'object')}, {bytes_text(cleared.bytes)}")
     if cleared.kept:
         click.echo(f"kept {cleared.kept}, leased or pinned; --force clears them, too")

@@ -26,9 +26,9 @@ class Context:
         self.socket = socket
         self.as_json = as_json
 
-    def session(self, name: str = "lmcd") -> Session:
+    def session(self, name: str = "lmcd", **options: int) -> Session:
         """Connect to the daemon."""
-        return Session(self.socket, name=name)
+        return Session(self.socket, name=name, **options)
 
 
 def with_context(function: Callable[..., Any]) -> Callable[..., Any]:

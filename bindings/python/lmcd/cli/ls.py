@@ -10,6 +10,7 @@ import click
 from lmcd.cli.context import Context, with_context
 from lmcd.cli.output import bytes_text, duration_text, print_json, print_table, tenant_text
 from lmcd.cli.selection import with_selection
+from lmcd.errors import NotFound
 from lmcd.operate import Listed, Operator, Selector
 
 SHOWN_DIGITS = 16
@@ -26,7 +27,10 @@ def command(context: Context, selector: Callable[[Operator], Selector], limit: i
     """
     with context.session() as session:
         operator = session.operator
-        objects = list(itertools.islice(operator.list(selector(operator)), limit + 1))
+        wanted = selector(operator)
+        objects = list(itertools.islice(operator.list(wanted), limit + 1))
+        if not objects:
+            _check_known(operator, wanted)
     shown, more = objects[:limit], len(objects) > limit
     if context.as_json:
         print_json({"objects": shown, "more": more})
@@ -34,6 +38,21 @@ def command(context: Context, selector: Callable[[Operator], Selector], limit: i
     print_objects(shown)
     if more:
         click.echo(f"more than {limit}: --limit shows more")
+
+
+def _check_known(operator: Operator, wanted: Selector) -> None:
+    """Raise NotFound where nothing has the number or the name that was asked for."""
+    if wanted.tenant is not None and all(
+        known.tenant != wanted.tenant for known in operator.quotas()
+    ):
+        raise NotFound(f"no tenant {tenant_text(wanted.tenant)!r} has objects or a quota")
+    if wanted.space is None:
+        return
+    stats = operator.stats()
+    numbers = [one["space"] for one in stats["namespaces"]]
+    whole = len(numbers) == stats["namespaces_total"]  # a list that was cut proves nothing
+    if whole and wanted.space not in numbers:
+        raise NotFound(f"no namespace has the number {wanted.space}; `lmcd status` lists them")
 
 
 def print_objects(objects: Sequence[Listed]) -> None:

@@ -71,6 +71,11 @@ def bytes_text(count: int) -> str:
     return f"{count} B" if unit == "B" else f"{amount:.1f} {unit}"
 
 
+def count_text(count: int, noun: str) -> str:
+    """Return a number of things as people say it: 1 object, 2 objects."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
 def duration_text(milliseconds: float) -> str:
     """Return a duration as people read it: 3 d 4 h."""
     seconds = milliseconds / 1000

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import click
 
 from lmcd.cli.context import Context, with_context
-from lmcd.cli.output import print_json
+from lmcd.cli.output import count_text, print_json
 from lmcd.cli.selection import with_selection
 from lmcd.operate import EVERYTHING, Operator, Selector
 
@@ -31,4 +31,4 @@ def set_pins(context: Context, selector: Callable[[Operator], Selector], *, pinn
     if context.as_json:
         print_json({"changed": count})
     else:
-        click.echo(f"{'pinned' if pinned else 'unpinned'} {count} objects")
+        click.echo(f"{'pinned' if pinned else 'unpinned'} {count_text(count, 'object')}")

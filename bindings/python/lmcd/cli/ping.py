@@ -9,6 +9,7 @@ import click
 
 from lmcd.cli.context import Context, with_context
 from lmcd.cli.output import print_json
+from lmcd.cli.sizes import Seconds
 from lmcd.errors import NoDaemon
 from lmcd.session import Session
 
@@ -30,7 +31,7 @@ def _session(context: Context, until: float) -> Session:
 @click.option("--count", type=click.IntRange(1, 10_000), default=5, show_default=True)
 @click.option(
     "--wait-seconds",
-    type=click.FloatRange(0, 3600),
+    type=Seconds(0, 3600),
     default=0.0,
     help="Wait so long for a daemon that starts.",
 )

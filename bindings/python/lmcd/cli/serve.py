@@ -11,6 +11,7 @@ import click
 from lmcd.cli.companion import Companion
 from lmcd.cli.context import daemon_program, environment
 from lmcd.cli.daemon_options import ask
+from lmcd.cli.sizes import Seconds
 from lmcd.cli.supervisor import PROTOCOL, Supervisor
 
 
@@ -39,12 +40,12 @@ def _help(option: dict[str, Any]) -> tuple[str, str]:
 @click.option("--no-admin", is_flag=True, help="Without the admin server.")
 @click.option(
     "--watchdog-seconds",
-    type=click.FloatRange(0, 3600),
+    type=Seconds(0, 3600),
     default=30,
     show_default=True,
     help="Kill and restart a daemon that gave no sign of life for so long; 0: never.",
 )
-@click.argument("options", nargs=-1, type=click.UNPROCESSED)
+@click.argument("options", nargs=-1, type=click.UNPROCESSED, metavar="[DAEMON OPTION]...")
 def command(no_admin: bool, watchdog_seconds: float, options: tuple[str, ...]) -> int:
     """Run the daemon, keep its memory for it, and start it again when it dies.
 

@@ -1,9 +1,11 @@
-"""Numbers of bytes on the command line."""
+"""Numbers of bytes and of seconds on the command line."""
 
 from __future__ import annotations
 
+import math
 import re
 from decimal import Decimal
+from typing import Any
 
 import click
 
@@ -14,6 +16,21 @@ SIZE_HELP = (
     "SIZE is bytes, or a number with kB, MB, GB, TB (powers of 1000) or KiB, MiB, GiB, TiB "
     "(powers of 1024)."
 )
+
+
+class Seconds(click.FloatRange):
+    """A number of seconds within bounds, which the floating point's no number is not."""
+
+    name = "seconds"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """Return the number of a text."""
+        seconds: float = super().convert(value, param, ctx)
+        if math.isnan(seconds):
+            self.fail(f"{value!r} is no number from {self.min} to {self.max}.", param, ctx)
+        return seconds
 
 
 def size(text: str) -> int:

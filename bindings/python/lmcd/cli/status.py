@@ -9,6 +9,7 @@ import click
 from lmcd.cli.context import Context, with_context
 from lmcd.cli.output import (
     bytes_text,
+    count_text,
     duration_text,
     print_facts,
     print_json,
@@ -43,7 +44,10 @@ def _print_summary(daemon: dict[str, Any], metrics: dict[str, int]) -> None:
         [
             ("daemon", f"{daemon['version']}, pid {daemon['pid']}, {daemon['socket']}"),
             ("up", duration_text(daemon["uptime_ms"])),
-            ("started", f"warm, with {start['objects']} objects" if start["warm"] else "cold"),
+            (
+                "started",
+                f"warm, with {count_text(start['objects'], 'object')}" if start["warm"] else "cold",
+            ),
             (
                 "arena",
                 f"{bytes_text(used)} of {bytes_text(whole)} in use ({share_text(used, whole)}), "
@@ -57,14 +61,14 @@ def _print_summary(daemon: dict[str, Any], metrics: dict[str, int]) -> None:
             (
                 "hit rate",
                 f"{share_text(metrics['hit_parts_total'], metrics['requested_parts_total'])} of "
-                f"{metrics['requested_parts_total']} parts asked for",
+                f"{count_text(metrics['requested_parts_total'], 'part')} asked for",
             ),
             (
                 "writing",
                 f"{bytes_text(metrics['reserved_bytes'])} reserved, "
                 f"{bytes_text(metrics['quarantined_bytes'])} quarantined",
             ),
-            ("evicted", f"{metrics['evicted_objects_total']} objects"),
+            ("evicted", count_text(metrics["evicted_objects_total"], "object")),
         ]
     )
 
@@ -84,7 +88,7 @@ def _print_sessions(stats: dict[str, Any]) -> None:
             )
             for one in stats["sessions"]
         ),
-        title=f"{stats['sessions_total']} sessions",
+        title=count_text(stats["sessions_total"], "session"),
     )
 
 

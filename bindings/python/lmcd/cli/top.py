@@ -84,6 +84,7 @@ def render(frames: Sequence[Facts]) -> RenderableType:
         _figures(frames),
         _lists(now),
         _verbs(frames),
+        *([_tiers(now["tiers"])] if now["tiers"] else []),
     )
 
 
@@ -235,6 +236,24 @@ def _verbs(frames: Sequence[Facts]) -> Table:
         p50, p99 = (quantile(one["buckets"], one["least_bound_ns"], q) for q in (0.5, 0.99))
         rows.append((one["verb"], one["count"], rate, _time_text(p50), _time_text(p99)))
     return _rows(("message", "handled>", "rate>", "p50>", "p99>"), rows)
+
+
+def _tiers(tiers: Sequence[Facts]) -> Table:
+    return _rows(
+        ("tier", "state", "used>", "capacity>", "in>", "out>", "faults>"),
+        (
+            (
+                f"{one['tier']} {one['type']}",
+                f"{one['state']} {one['reason']}".strip(),
+                *(
+                    bytes_text(one[f"{name}_bytes"])
+                    for name in ("used", "capacity", "spilled", "prefetched")
+                ),
+                one["faults"],
+            )
+            for one in tiers
+        ),
+    )
 
 
 def quantile(buckets: Sequence[int], least_bound: int, share: float) -> float:

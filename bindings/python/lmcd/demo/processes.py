@@ -99,7 +99,7 @@ class DaemonProcess(Process):
             *(sys.executable, "-m", "lmcd", "serve"),
             *("--socket", self.socket),
             *("--state-dir", str(folder / "state")),
-            *("--l1-size-gb", "0.25"),
+            *("--l1-size-gb", "0.25", "--no-admin"),
         ]
         super().__init__(command, folder / "daemon.log", talks=False, LMCD_DAEMON=program)
 
