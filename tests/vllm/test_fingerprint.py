@@ -20,11 +20,17 @@ if TYPE_CHECKING or importlib.util.find_spec("vllm"):
         warnings.simplefilter("ignore")  # what vLLM and torch deprecate is not ours
         import torch
         from vllm.engine.arg_utils import EngineArgs
+        from vllm.lora.request import LoRARequest
+        from vllm.utils.hashing import get_hash_fn_by_name
+        from vllm.v1.core.kv_cache_utils import get_request_block_hasher, init_none_hash
         from vllm.v1.kv_cache_interface import FullAttentionSpec, KVCacheConfig, KVCacheGroupSpec
+        from vllm.v1.request import Request
 
-        from lmcd.vllm import fingerprint
+        from lmcd.derivation import Prompt, keys_of
+        from lmcd.vllm import fingerprint, versions
         from lmcd.vllm.geometry import Refused, geometry_of
         from lmcd.vllm.options import Options
+        from vllm import SamplingParams
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
@@ -123,11 +129,51 @@ def test_an_adapter_is_known_by_its_contents(tmp_path: pathlib.Path) -> None:
     assert fingerprint.adapter_digest(str(tmp_path)) != before
 
 
-def test_a_hash_that_can_be_forged_is_refused(model_of: ModelOf) -> None:
+@pytest.mark.parametrize("algorithm", ["sha256", "sha256_cbor"])
+def test_explain_makes_the_keys_that_requests_have(model_of: ModelOf, algorithm: str) -> None:
+    digest = get_hash_fn_by_name(algorithm)
+    init_none_hash(digest)
+    text = text_of(model_of("llama"), prefix_caching_hash_algo=algorithm)
+    asked = Prompt(list(range(900)), "tenant-7", ("adapter", "/models/adapter"))
+    request = Request(
+        "a",
+        asked.tokens,
+        SamplingParams(max_tokens=1),
+        None,
+        cache_salt=asked.salt,
+        lora_request=LoRARequest("adapter", 1, "/models/adapter"),
+        block_hasher=get_request_block_hasher(128, digest),
+    )
+    keys = keys_of(f"{text}\nadapter=digest", asked, 0, "")
+    assert list(keys) == [bytes(one) for one in request.block_hashes[1::2]]
+    assert len(keys) == 3
+
+
+@pytest.mark.parametrize(
+    ("part", "name", "value", "said"),
+    [
+        ("cache_config", "prefix_caching_hash_algo", "xxhash", "is not collision resistant"),
+        ("cache_config", "calculate_kv_scales", True, "scales are calculated at run time"),
+        ("parallel_config", "pipeline_parallel_size", 2, "pipeline parallel"),
+        ("parallel_config", "decode_context_parallel_size", 2, "context parallel"),
+        ("parallel_config", "nnodes", 2, "the engines of one host"),
+    ],
+    ids=lambda value: str(value).replace(" ", "_"),
+)
+def test_what_is_not_served_is_refused_in_one_sentence(
+    model_of: ModelOf, part: str, name: str, value: Any, said: str
+) -> None:
     config = config_of(model_of("llama"))
-    config.cache_config.prefix_caching_hash_algo = "xxhash"
-    with pytest.raises(Refused, match="xxhash is not collision resistant"):
+    setattr(getattr(config, part), name, value)
+    with pytest.raises(Refused, match=said) as refused:
         geometry_of(config, cache_of(), 256)
+    assert "\n" not in str(refused.value)
+
+
+def test_another_version_of_vllm_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert versions.refusal() is None
+    monkeypatch.setattr("vllm.__version__", "0.12.3")
+    assert str(versions.refusal()).startswith("lmcd does not know vLLM 0.12.3; it is tested with 0")
 
 
 def test_options_are_read_and_foreign_spellings_too() -> None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import logging
 import secrets
+from collections.abc import Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from lmcd.vllm import versions
+from lmcd.vllm.events import Events
 from lmcd.vllm.fingerprint import adapter_digest, describe
 from lmcd.vllm.geometry import Refused, geometry_of
 from lmcd.vllm.link import Link
@@ -98,6 +100,7 @@ class LmcdConnector(KVConnectorBase_V1, SupportsHMA):
         )
         self._scheduler: Scheduler | None = None
         self._worker: Worker | None = None
+        self._events: Events | None = None
         self._spaces = Spaces()
         self._orders = Orders()
         if role == KVConnectorRole.SCHEDULER:
@@ -122,6 +125,9 @@ class LmcdConnector(KVConnectorBase_V1, SupportsHMA):
             self._options.socket or "of the environment",
             self._geometry.chunk_tokens,
         )
+        kv_events = self._vllm_config.kv_events_config
+        if kv_events is not None and kv_events.enable_kv_cache_events:
+            self._events = Events(self._options, link.named, self._geometry.chunk_tokens)
         return Scheduler(
             self._geometry,
             link,
@@ -147,6 +153,10 @@ class LmcdConnector(KVConnectorBase_V1, SupportsHMA):
         assert half is not None
         counts = half.statistics.take()
         return LmcdStats(data=counts) if counts else None
+
+    def take_events(self) -> Iterable[Any]:
+        """Return what lmcd has stored and forgotten since the last call, as vLLM's events."""
+        return () if self._events is None else self._events.take()
 
     @classmethod
     def build_kv_connector_stats(cls, data: dict[str, Any] | None = None) -> LmcdStats:
@@ -282,6 +292,8 @@ class LmcdConnector(KVConnectorBase_V1, SupportsHMA):
     def shutdown(self) -> None:
         """End copies, then the session."""
         self._spaces.close()
+        if self._events is not None:
+            self._events.close()
         if self._worker is not None:
             self._worker.close()
         if self._scheduler is not None:

@@ -62,6 +62,10 @@ class Link:
         """The arena in this process's memory, whether the daemon answers or not."""
         return self._mapping
 
+    def named(self) -> list[str]:
+        """Return the texts of the namespaces that the daemon has named."""
+        return list(self._spaces)
+
     def space(self, description: str, timeout_ms: int = 0) -> Namespace | None:
         """Return a namespace; None while the daemon has not named it.
 

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import vllm.platforms
+from vllm.distributed import kv_events
 from vllm.distributed.kv_transfer.kv_connector.v1.base import (
     KVConnectorBase_V1,
     KVConnectorHandshakeMetadata,
@@ -37,6 +38,8 @@ except ImportError:  # before 0.32 nobody asked where a hit comes from
     CacheHitSource = None  # type: ignore[assignment,misc]
 
 SUPPORTED = ("0.32", "0.31")
+
+_MEDIUM = "CPU"  # vllm.distributed.kv_events.MEDIUM_CPU
 
 HOST_MEMORY: Any = CacheHitSource and CacheHitSource.HOST
 """Where a hit comes from, in the engine's own statistics."""
@@ -87,6 +90,29 @@ def is_held_alone(pool: BlockPool, block: int) -> bool:
     return bool(pool.blocks[block].ref_cnt == 1)
 
 
+def block_stored(key: bytes, parent: bytes | None, tokens: int) -> object:
+    """Make the event of a chunk that came; its tokens are not known, only how many they are."""
+    return kv_events.BlockStored(
+        block_hashes=[_external(key)],
+        parent_block_hash=None if parent is None else _external(parent),
+        token_ids=[],
+        block_size=tokens,
+        lora_id=None,
+        medium=_MEDIUM,
+        lora_name=None,
+    )
+
+
+def block_removed(key: bytes) -> object:
+    """Make the event of a chunk that went."""
+    return kv_events.BlockRemoved(block_hashes=[_external(key)], medium=_MEDIUM)
+
+
+def _external(key: bytes) -> Any:
+    """Return a hash as this engine publishes those of its own blocks."""
+    return kv_cache_utils.maybe_convert_block_hash(kv_cache_utils.BlockHash(key))
+
+
 def on_cpu() -> bool:
     """Tell whether the engine's KV is in this host's memory."""
     return str(vllm.platforms.current_platform.device_type) == "cpu"
@@ -113,7 +139,9 @@ __all__ = [
     "KVConnectorTransferResults",
     "KVConnectorWorkerMetadata",
     "SupportsHMA",
+    "block_removed",
     "block_sizes",
+    "block_stored",
     "hash_seed",
     "hold",
     "instruction_set",
