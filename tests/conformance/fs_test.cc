@@ -62,7 +62,9 @@ TEST_F(FsTest, records_index_and_usage_are_there_after_a_restart) {
     Buffer read(n * 1000u);
     Answer answer = get(name_of(record_of(n, 1)), read);
     ASSERT_TRUE(answer.is(n == 4 ? LMCD_ABSENT : LMCD_LOADED)) << int{n};
-    if (n != 4) EXPECT_EQ(read, pattern(n * 1000u, n));
+    if (n != 4) {
+      EXPECT_EQ(read, pattern(n * 1000u, n));
+    }
   }
 }
 

@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <bit>
 #include <cerrno>
+#include <ctime>
 
 #include "daemon/tier/raw_block/aligned.h"
 #include "lib/base/crc32c.h"
@@ -29,6 +30,19 @@ uint64_t segment_bytes_for(uint64_t capacity_bytes) {
 
 ConstBlock block_at(const std::byte* memory) { return ConstBlock(memory, kBlockBytes); }
 
+// The ring of a daemon that was killed ends a little after it, and holds its lock until then.
+constexpr int kLockTries = 80;
+constexpr timespec kLockPause{.tv_sec = 0, .tv_nsec = 25'000'000};
+
+Status lock(int file, const std::string& path) {
+  for (int tries = 0; flock(file, LOCK_EX | LOCK_NB) != 0; ++tries) {
+    if (errno != EWOULDBLOCK || tries == kLockTries)
+      return errno_fault(LMCD_E_IO, errno, "%.300s is in use by another process", path.c_str());
+    nanosleep(&kLockPause, nullptr);
+  }
+  return {};
+}
+
 }  // namespace
 
 Result<std::unique_ptr<LogFile>> LogFile::open(const std::string& path, uint64_t capacity_bytes) {
@@ -41,8 +55,7 @@ Status LogFile::open_file(const std::string& path, uint64_t capacity_bytes) {
   file_.reset(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_DIRECT, 0600));
   if (!file_.valid())
     return errno_fault(LMCD_E_IO, errno, "open %.300s with O_DIRECT", path.c_str());
-  if (flock(file_.get(), LOCK_EX | LOCK_NB) != 0)
-    return errno_fault(LMCD_E_IO, errno, "%.300s is in use by another process", path.c_str());
+  LMCD_TRY(lock(file_.get(), path));
   struct stat about {};
   if (fstat(file_.get(), &about) != 0)
     return errno_fault(LMCD_E_IO, errno, "stat %.300s", path.c_str());
@@ -164,8 +177,9 @@ Result<std::vector<FoundSegment>> LogFile::find_segments() {
   return found;
 }
 
-// The newest filling that the stamps of a segment tell of; 0 when there is none. The first block
-// of one that was begun is a stamp, or a write that was torn and lost nothing else.
+// The filling that the first stamp of a segment tells of; 0 when there is none. A look at one block
+// keeps the opening of a large and nearly empty log short; a segment whose mark and first record
+// are both damaged is given up for it.
 Result<uint64_t> LogFile::newest_filling(uint64_t segment) {
   AlignedMemory memory = allocate_aligned(kBlockBytes);
   if (!memory) return fault(LMCD_E_NO_MEMORY, "no memory for a block");

@@ -76,12 +76,8 @@ lmcd_code_t RawBlockTier::begin(const Request& request) {
     desk_.finish_list(request, catalog_);
   else if (std::optional<Ending> ending = at_once(request))
     desk_.finish(request, *ending);
-  else if (request.verb == Verb::kPut)
-    begin_put(request);
-  else if (request.verb == Verb::kGet)
-    begin_get(request);
   else
-    begin_remove(request);
+    begin_transfer(request);
   return LMCD_OK;
 }
 
@@ -106,6 +102,16 @@ std::optional<Ending> RawBlockTier::at_once(const Request& request) {
   }
 }
 
+void RawBlockTier::begin_transfer(const Request& request) {
+  watch_deadline(request);
+  if (request.verb == Verb::kPut)
+    begin_put(request);
+  else if (request.verb == Verb::kGet)
+    begin_get(request);
+  else
+    begin_remove(request);
+}
+
 void RawBlockTier::begin_put(const Request& request) {
   std::vector<RecordName> victims;
   if (request.record.length > capabilities().record_max_bytes ||
@@ -124,22 +130,37 @@ void RawBlockTier::begin_remove(const Request& request) {
   append(std::make_unique<Bury>(*this, request));
 }
 
-void RawBlockTier::cancel() {
-  for (std::unique_ptr<Transfer>& transfer : ring_->take_waiting())
-    if (!static_cast<Step&>(*transfer).cancel()) ring_->submit(std::move(transfer));
-  std::deque<std::unique_ptr<Append>> waiting = std::exchange(waiting_, {});
-  for (std::unique_ptr<Append>& step : waiting) {
-    if (step->may_end())
-      step->give_up(Ending::of(fault(LMCD_E_TIMEOUT, "it was cancelled")));
+void RawBlockTier::end_waiting(Which which) {
+  for (std::unique_ptr<Transfer>& transfer : ring_->take_waiting()) {
+    auto& step = static_cast<Step&>(*transfer);
+    if ((which == Which::kLate && !step.late()) || !step.cancel())
+      ring_->submit(std::move(transfer));
+  }
+  for (std::unique_ptr<Append>& step : std::exchange(waiting_, {})) {
+    if (step->may_end() && (which == Which::kAll || step->late()))
+      step->give_up(Ending::of(fault(LMCD_E_TIMEOUT, "it was cancelled or late while it waited")));
     else
       waiting_.push_back(std::move(step));
   }
   for (uint64_t index = 0; index < segments_.size(); ++index) settle(index);
+  append_waiting();
+}
+
+// A medium that stands still must not keep what waits for it past its deadline.
+void RawBlockTier::watch_deadline(const Request& request) {
+  if (request.deadline_ms == 0 || request.deadline_ms >= look_at_ms_) return;
+  look_at_ms_ = request.deadline_ms + 1;
+  desk_.host().wake_at(desk_.host().context, look_at_ms_);
 }
 
 void RawBlockTier::wake() {
   for (std::unique_ptr<Transfer>& transfer : ring_->take_done()) transfer->done();
   append_waiting();
+  if (desk_.now_ms() < look_at_ms_) return;
+  constexpr uint64_t kLookMs = 50;
+  end_waiting(Which::kLate);
+  look_at_ms_ = desk_.in_flight() > 0 ? desk_.now_ms() + kLookMs : UINT64_MAX;
+  if (look_at_ms_ != UINT64_MAX) desk_.host().wake_at(desk_.host().context, look_at_ms_);
 }
 
 // -- The log ------------------------------------------------------------------------------

@@ -38,7 +38,7 @@ class RawBlockTier {
   ~RawBlockTier();
 
   lmcd_code_t begin(const Request& request);
-  void cancel();
+  void cancel() { end_waiting(Which::kAll); }
   void wake();
 
   lmcd_tier_capabilities_t capabilities() const;
@@ -80,7 +80,12 @@ class RawBlockTier {
   Status recover();
   void take_entry(const Entry& entry, Segment& segment);
 
+  // Ends what has not begun, as far as it was asked for from outside.
+  enum class Which { kAll, kLate };
+  void end_waiting(Which which);
+  void watch_deadline(const Request& request);
   std::optional<Ending> at_once(const Request& request);
+  void begin_transfer(const Request& request);
   void begin_put(const Request& request);
   void begin_get(const Request& request);
   void begin_remove(const Request& request);
@@ -109,7 +114,8 @@ class RawBlockTier {
   Catalog catalog_;
   Desk desk_;
   std::vector<Segment> segments_;
-  Segment* open_ = nullptr;  // opening or open
+  Segment* open_ = nullptr;           // opening or open
+  uint64_t look_at_ms_ = UINT64_MAX;  // when to look for what is late
   uint64_t next_filling_ = 1;
   // For a segment; at most kQueueLimit, and the records of one that is reclaimed.
   std::deque<std::unique_ptr<Append>> waiting_;

@@ -18,6 +18,8 @@ class RawBlockTier::Step : public Transfer {
   // Answers what the step was begun for, when it has not begun and need not. Returns false when
   // it must go on.
   virtual bool cancel() { return false; }
+  // Whether it ought to have begun by now.
+  virtual bool late() const { return false; }
   void done() override {
     end();
     --tier_.segments_[segment_].touched;
@@ -37,11 +39,11 @@ class RawBlockTier::Step : public Transfer {
       ending_ = Ending::of(errno_fault(LMCD_E_IO, error_number, "%s at %llu", verb,
                                        static_cast<unsigned long long>(place_)));
   }
-  void expire() {
-    ending_ = Ending::of(fault(LMCD_E_TIMEOUT, "the deadline passed before it could begin"));
-  }
+  void expire() { ending_ = unbegun(); }
 
-  static Ending cancelled() { return Ending::of(fault(LMCD_E_TIMEOUT, "it was cancelled")); }
+  static Ending unbegun() {
+    return Ending::of(fault(LMCD_E_TIMEOUT, "it was cancelled or late before it could begin"));
+  }
 
   // A record in memory as it is in the log: header, aligned part, and the rest, padded. `memory`
   // is moved from or into where it lies when it is aligned, else through a copy.
@@ -108,8 +110,9 @@ class RawBlockTier::Put final : public Append {
       : Append(tier), request_(request), begin_by_ns_(tier.desk_.steady_deadline_ns(request)) {}
 
   uint64_t log_length() const override { return log_bytes(request_.record.length); }
+  bool late() const override { return steady_now_ns() > begin_by_ns_; }
   bool before() override {
-    if (steady_now_ns() > begin_by_ns_) return expire(), false;
+    if (late()) return expire(), false;
     lmcd_tier_record_t& record = request_.record;
     const uint32_t crc = crc32c(request_.source, record.length);
     if (request_.checksummed && crc != record.crc32c) {
@@ -146,7 +149,7 @@ class RawBlockTier::Put final : public Append {
   bool may_end() const override { return true; }
   bool cancel() override {
     untouch();
-    give_up(cancelled());
+    give_up(unbegun());
     return true;
   }
 
@@ -162,8 +165,9 @@ class RawBlockTier::Get final : public Step {
     place_ = place;
     touch(place);
   }
+  bool late() const override { return steady_now_ns() > begin_by_ns_; }
   bool before() override {
-    if (steady_now_ns() > begin_by_ns_) return expire(), false;
+    if (late()) return expire(), false;
     way = Way::kRead;
     return lay_out(request_.target, request_.record.length);
   }
@@ -191,7 +195,7 @@ class RawBlockTier::Get final : public Step {
   }
   bool cancel() override {
     untouch();
-    tier_.desk_.finish(request_, cancelled());
+    tier_.desk_.finish(request_, unbegun());
     return true;
   }
 
