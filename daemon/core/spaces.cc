@@ -121,8 +121,8 @@ Status check_shape(const Spaces::Space& space, uint32_t place) {
     const bool window = group.kind == LMCD_GROUP_WINDOW;
     if (group.kind > LMCD_GROUP_STATE || window != (group.window_chunks != 0)) {
       return fault(LMCD_E_CORRUPT,
-                   "ledger: namespace %u has a group of kind %u with a window of %u",
-                   place, group.kind, group.window_chunks);
+                   "ledger: namespace %u has a group of kind %u with a window of %u", place,
+                   group.kind, group.window_chunks);
     }
   }
   return {};
@@ -136,8 +136,7 @@ Status check_fingerprint(const Spaces::Space& space, const ledger::SpaceEntry& e
   if (named.ok() && std::memcmp(&named.value(), &space.fingerprint, sizeof space.fingerprint) == 0)
     return {};
   return fault(LMCD_E_CORRUPT,
-               "ledger: namespace %u has a fingerprint that is not its description's",
-               place);
+               "ledger: namespace %u has a fingerprint that is not its description's", place);
 }
 
 }  // namespace
