@@ -178,7 +178,7 @@ class Writer {
       json_.begin_object();
       json_.key("tier").number(tier.number);
       json_.key("type").text(tier.type);
-      json_.key("state").text(tier.paused ? "paused" : kStates[std::min(tier.health.state, 2u)]);
+      json_.key("health").text(tier.paused ? "paused" : kStates[std::min(tier.health.state, 2u)]);
       json_.key("reason").text(tier.health.text);
       json_.key("durable").boolean((tier.traits & LMCD_TIER_DURABLE) != 0);
       json_.key("shared").boolean((tier.traits & LMCD_TIER_SHARED) != 0);

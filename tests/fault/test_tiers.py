@@ -145,7 +145,7 @@ def expect_nothing_leaked(session: lmcd.Session) -> None:
         if now["leaving_parts"] == 0 and now["spilling_bytes"] + now["prefetching_bytes"] == 0:
             break
     assert now["free_bytes"] == ARENA_BYTES, now
-    assert (now["hole_count"], now["write_leases"], now["cold_bytes"]) == (1, 0, 0)
+    assert (now["holes"], now["write_leases"], now["cold_bytes"]) == (1, 0, 0)
     (facts,) = session.operator.stats()["tiers"]
     assert (facts["used_bytes"], facts["records"]) == (0, 0)
 

@@ -121,7 +121,7 @@ def test_operators_see_the_tiers(own: Daemon, capsys: pytest.CaptureFixture[str]
     assert json.loads(capsys.readouterr().out)["cold_parts"] == BATCH
     assert main(["tier", "ls", "--socket", own.socket, "--json"]) == 0
     (tier,) = json.loads(capsys.readouterr().out)
-    assert (tier["type"], tier["state"], tier["records"]) == ("mock", "up", BATCH)
+    assert (tier["type"], tier["health"], tier["records"]) == ("mock", "up", BATCH)
     assert tier["used_bytes"] == BATCH * LENGTH
     assert main(["tier", "stat", "0", "--socket", own.socket]) == 0
     assert "8.0 MiB" in capsys.readouterr().out

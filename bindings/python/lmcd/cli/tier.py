@@ -27,12 +27,12 @@ def list_tiers(context: Context) -> None:
         print_json(tiers)
         return
     print_table(
-        ("tier>", "type", "state", "used>", "capacity>", "records>", "faults>", "reason"),
+        ("tier>", "type", "health", "used>", "capacity>", "records>", "faults>", "reason"),
         (
             (
                 one["tier"],
                 one["type"],
-                one["state"],
+                one["health"],
                 bytes_text(one["used_bytes"]),
                 bytes_text(one["capacity_bytes"]) if one["capacity_bytes"] else "-",
                 one["records"],
@@ -99,7 +99,7 @@ def _facts(tier: dict[str, Any]) -> list[tuple[str, Any]]:
     speed = tier["measured_bytes_per_second"]
     return [
         ("type", tier["type"]),
-        ("state", f"{tier['state']} {tier['reason']}".strip()),
+        ("health", f"{tier['health']} {tier['reason']}".strip()),
         ("kept across restarts", "yes" if tier["durable"] else "no"),
         (
             "used",
