@@ -20,6 +20,7 @@
 #pragma once
 
 #include <atomic>
+#include <bit>
 #include <cstdint>
 #include <cstring>
 
@@ -147,11 +148,12 @@ class Index {
 
   // Looks at all slots without a branch: which of them it is, no processor predicts.
   static Entry look_in(const Bucket& bucket, uint64_t tag) {
-    uint32_t slot = Bucket::kSlots;
+    uint32_t same = 0;
 #pragma GCC unroll 5
-    for (uint32_t at = Bucket::kSlots; at-- > 0;)
-      slot = bucket.tags[at].load(std::memory_order_acquire) == tag ? at : slot;
-    if (slot == Bucket::kSlots) return {};
+    for (uint32_t at = 0; at < Bucket::kSlots; ++at)
+      same |= uint32_t{bucket.tags[at].load(std::memory_order_acquire) == tag} << at;
+    if (same == 0) return {};
+    const int slot = std::countr_zero(same);
     const uint32_t word = bucket.entries[slot].load(std::memory_order_acquire);
     // The slot may have got another key between the two loads.
     return bucket.tags[slot].load(std::memory_order_relaxed) == tag ? Entry(word) : Entry();
