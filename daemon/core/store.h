@@ -223,9 +223,9 @@ class Store {
   // Takes up to `most` parts that became ones to be spilled.
   std::vector<LeaseItem> take_dirty(std::size_t most);
   bool has_dirty() const { return !dirty_.empty(); }
-  // Makes all that is hot and not in every tier one to be spilled, in steps: *cursor is 1 at first
-  // and 0 after the last.
-  void note_dirty_step(uint64_t* cursor);
+  // Makes all that is hot and not in every tier one to be spilled, in steps of so many records:
+  // *cursor is 1 at first and 0 after the last.
+  void note_dirty_step(uint64_t* cursor, uint64_t looks);
   // SpillWhen::kEvicted: the parts of the object that is next to go, while less than the reserve
   // is free or about to be. What of it is cold already goes at once.
   std::vector<LeaseItem> take_next_to_go(uint64_t spilling_bytes);

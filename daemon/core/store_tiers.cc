@@ -112,10 +112,10 @@ std::vector<LeaseItem> Store::take_dirty(std::size_t most) {
   return taken;
 }
 
-void Store::note_dirty_step(uint64_t* cursor) {
+void Store::note_dirty_step(uint64_t* cursor, uint64_t looks) {
   if (*cursor == 0) return;
   uint64_t id = *cursor - 1;
-  const uint64_t end = std::min<uint64_t>(record_high_, id + kLooksPerStep);
+  const uint64_t end = std::min<uint64_t>(record_high_, id + looks);
   for (; id < end; ++id) {
     const auto part = static_cast<PartId>(id);
     if (state_of(parts_[part].word) == State::kHot && !parts_[parts_[part].first].forgotten)
@@ -177,10 +177,14 @@ void Store::end_spill(PartId part, uint32_t tier, bool stored) {
     LMCD_SYNC_POINT("spill.before_cold");
     const uint32_t entry = cold_.add(identity_of(part), tier);
     // Its key was cleared while the tier took it: the tier is to forget it again.
-    if (entry != ColdBook::kNone && forgotten)
+    if (entry != ColdBook::kNone && forgotten) {
       cold_.leave(entry);
-    else
+      const Part& gone = parts_[part];
+      const PartId again = find_part(find(gone.space, gone.key, hash_of(gone)), gone.part);
+      if (again != kNoPart) parts_[again].cold = 0;  // stored anew, and the entry was its own
+    } else if (!forgotten) {
       parts_[part].cold = entry != ColdBook::kNone;
+    }
     LMCD_SYNC_POINT("spill.after_cold");
   }
   const bool drop = options_.drop_when_cold || options_.spill == SpillWhen::kEvicted;

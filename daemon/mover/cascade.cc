@@ -24,6 +24,13 @@ constexpr uint64_t kAgainMs = 1000;
 
 }  // namespace
 
+lmcd_key_t tier_key(const lmcd_key_t& key, const lmcd_key_t& fingerprint) {
+  lmcd_key_t mixed;
+  for (std::size_t i = 0; i < sizeof mixed.bytes; ++i)
+    mixed.bytes[i] = key.bytes[i] ^ fingerprint.bytes[i];
+  return mixed;
+}
+
 // -- One tier --------------------------------------------------------------------------------
 
 bool Stage::usable(uint64_t now_ms) const {
@@ -144,7 +151,7 @@ bool Cascade::take_record(const Stage& stage, const lmcd_tier_record_t& record) 
   if (end == nullptr || record.length == 0 || record.length > UINT32_MAX) return false;
   if (record.part.rank >= wire::kRanks || record.part.group >= wire::kGroups) return false;
   core::ColdBook::Identity identity{};
-  identity.key = record.key;
+  identity.key = tier_key(record.key, record.fingerprint);
   identity.part = record.part;
   identity.fingerprint = record.fingerprint;
   identity.tenant = record.tenant;
@@ -177,8 +184,10 @@ void Cascade::forget_cleared() {
 bool Cascade::remove(const Removal& removal) {
   Stage& stage = *stages_[removal.stage];
   if (!stage.usable(now_ms())) return false;
-  const core::ColdBook::Entry& entry = parts_.store.cold().at(removal.entry);
-  Status begun = stage.tier().remove({entry.key, entry.part}, now_ms() + kRemoveTimeoutMs,
+  const core::ColdBook& cold = parts_.store.cold();
+  const core::ColdBook::Entry& entry = cold.at(removal.entry);
+  const lmcd_key_t key = tier_key(entry.key, cold.fingerprint_of(removal.entry));
+  Status begun = stage.tier().remove({key, entry.part}, now_ms() + kRemoveTimeoutMs,
                                      [this, removal](const tier::Tier::Completion& completion) {
                                        --removing_;
                                        Stage& at = *stages_[removal.stage];

@@ -24,6 +24,11 @@
 
 namespace lmcd::mover {
 
+// The key by which the tiers know a part, and of such a key the part's own. A client's keys need
+// not differ between namespaces (an engine's block hashes do not), and a tier knows a record by key
+// and part only: so the namespace is in the key.
+lmcd_key_t tier_key(const lmcd_key_t& key, const lmcd_key_t& fingerprint);
+
 // One tier of the cascade.
 class Stage {
  public:

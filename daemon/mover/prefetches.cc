@@ -53,7 +53,11 @@ Prefetches::Prefetches(Loop& loop, core::Store& store, Cascade& cascade, Guarded
       arena_(arena),
       options_(options),
       landed_(std::move(landed)),
-      again_(loop, [this] { pump(); }) {
+      again_(loop, [this] {
+        pump();
+        publish();
+        landed_();  // a flight that was given up ends somebody's wait, too
+      }) {
   store_.open_session(options_.session, core::kTierSlot);
 }
 
@@ -207,8 +211,9 @@ bool Prefetches::submit(Flight& flight) {
     if ((tiers & ~flight.tried & stage.bit()) == 0 || !stage.usable(now_ms)) continue;
     LMCD_SYNC_POINT("prefetch.before_get");
     stage.get_began(now_ms);
+    const lmcd_key_t key = tier_key(name.key, store_.cold().fingerprint_of(entry));
     Status begun = stage.tier().get(
-        {name.key, name.part}, {arena_.address() + flight.grant.offset, flight.grant.length},
+        {key, name.part}, {arena_.address() + flight.grant.offset, flight.grant.length},
         std::max(flight.deadline_ms, now_ms + 1),
         [this, &flight, &stage](const tier::Tier::Completion& completion) {
           end(flight, stage, completion);

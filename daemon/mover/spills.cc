@@ -15,7 +15,7 @@ constexpr uint64_t kAgainMs = 100;
 constexpr std::size_t kDrains = 64;
 
 void fill_record(const core::ColdBook::Identity& identity, lmcd_tier_record_t& record) {
-  record.key = identity.key;
+  record.key = tier_key(identity.key, identity.fingerprint);
   record.part = identity.part;
   record.crc32c = identity.crc32c;
   record.length = identity.length;
@@ -53,8 +53,9 @@ void Spills::turn() {
   if (stopped_) return;
   // What the tiers have already is known when their lists were read.
   if (dirty_cursor_ != 0 && cascade_.recovered()) {
-    store_.note_dirty_step(&dirty_cursor_);
-    if (dirty_cursor_ != 0 && !again_.armed()) again_.arm_in(0);
+    const bool walks = may_walk();
+    if (walks) store_.note_dirty_step(&dirty_cursor_, options_.waiting / 2);
+    if (dirty_cursor_ != 0 && !again_.armed()) again_.arm_in(walks ? 0 : kAgainMs);
   }
   take();
   if (options_.on_evict) take_next_to_go();
@@ -63,6 +64,17 @@ void Spills::turn() {
   core::Metrics& metrics = store_.metrics();
   metrics.spill_waiting_parts = waiting();
   metrics.spilling_bytes = bytes_in_flight_;
+}
+
+// The walk over what is hot goes no faster than the queues: what finds no room there is dropped.
+bool Spills::may_walk() const {
+  if (store_.has_dirty()) return false;
+  for (const std::unique_ptr<Stage>& stage : cascade_.stages()) {
+    if (stage->usable(cascade_.now_ms()) &&
+        queues_[stage->number()].items.size() > options_.waiting / 2)
+      return false;
+  }
+  return true;
 }
 
 void Spills::take() {
@@ -88,7 +100,7 @@ void Spills::take_next_to_go() {
     bool begun = false;
     for (const core::LeaseItem& item : items) {
       for (std::unique_ptr<Stage>& stage : stages)
-        begun |= stage->usable(cascade_.now_ms()) && begin(*stage, item) == Begun::kYes;
+        begun |= !busy(stage) && begin(*stage, item) == Begun::kYes;
     }
     if (!begun) return;
   }
@@ -210,7 +222,8 @@ void Spills::settle_drains() {
     waits |= queued != 0 || stage->spills != 0;
   }
   if (waits) {
-    if (bytes_in_flight_ == 0 && !again_.armed()) again_.arm_in(0);
+    if (bytes_in_flight_ == 0 && !again_.armed())
+      again_.arm_in(cascade_.recovered() ? 0 : kAgainMs);
     return;
   }
   std::vector<Drained> drains;

@@ -52,6 +52,7 @@ class Spills {
   };
   enum class Begun : uint8_t { kYes, kNothing, kFull };
 
+  bool may_walk() const;
   void take();
   void take_next_to_go();
   void pump(Stage& stage);

@@ -385,6 +385,7 @@ void Server::take_over(const config::Options& next) {
 
 // The orderly stop: what is left behind is whole, and says so.
 Status Server::finish() {
+  tiers_idle_->cancel();  // no new life after this
   Status told = supervisor_.stopping();
   if (!told.ok()) log_.event(Severity::kWarning, "supervisor.deaf").field("reason", told.text());
   LMCD_SYNC_POINT("stop.before");

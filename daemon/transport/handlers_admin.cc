@@ -89,6 +89,9 @@ Status answer(Question& question, const wire::List& message) {
 Status answer(Question& question, const wire::Clear& message) {
   LMCD_ASSIGN(std::shared_ptr<Selection> selection, Selection::of(message));
   Desk& desk = question.desk;
+  // What was not read yet would come back as a hit.
+  if (!desk.mover.recovered())
+    return fault(LMCD_E_LIMIT, "Clear: the tiers' lists are still being read: try again");
   return desk.long_runs.run(
       question.session.id,
       [&desk, selection, id = question.session.id, number = question.request,

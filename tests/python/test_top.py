@@ -43,7 +43,7 @@ def test_rates_are_of_the_time_between_frames(space: lmcd.Namespace) -> None:
     before = frame_of(operator.stats(), 10_000)
     store(space, fresh_keys(4), length=1 << 20)
     after = frame_of(operator.stats(), 12_000)
-    down = {"tier": 1, "type": "s3", "state": "down", "reason": "no route", "faults": 3}
+    down = {"tier": 1, "type": "s3", "health": "down", "reason": "no route", "faults": 3}
     numbers = ("used_bytes", "capacity_bytes", "spilled_bytes", "prefetched_bytes")
     after["tiers"] = [down | dict.fromkeys(numbers, 1 << 30)]
     screen = Console(width=120, record=True, file=io.StringIO())

@@ -96,8 +96,7 @@ std::optional<Ending> RawBlockTier::at_once(const Request& request) {
       if (kept->length() == request.record.length) return std::nullopt;
       catalog_.forget(*kept);
       return Ending::of(fault(LMCD_E_CORRUPT, "the record has another length"));
-    default:
-      if (!kept) return Ending::of(LMCD_ABSENT);
+    default:  // one that was forgotten to make room may lie in the log still
       return std::nullopt;
   }
 }
@@ -126,7 +125,7 @@ void RawBlockTier::begin_get(const Request& request) {
 }
 
 void RawBlockTier::begin_remove(const Request& request) {
-  catalog_.forget(*catalog_.find(request.name()));
+  if (Catalog::Kept* kept = catalog_.find(request.name())) catalog_.forget(*kept);
   append(std::make_unique<Bury>(*this, request));
 }
 
@@ -166,7 +165,11 @@ void RawBlockTier::wake() {
 // -- The log ------------------------------------------------------------------------------
 
 void RawBlockTier::append(std::unique_ptr<Append> step) {
-  waiting_.push_back(std::move(step));
+  // What makes room stands before what waits for room, or neither would ever move.
+  if (step->waits())
+    waiting_.push_back(std::move(step));
+  else
+    waiting_.push_front(std::move(step));
   append_waiting();
 }
 

@@ -207,7 +207,10 @@ class RawBlockTier::Get final : public Step {
 // Writes a tombstone.
 class RawBlockTier::Bury final : public Append {
  public:
-  Bury(RawBlockTier& tier, const Request& request) : Append(tier), request_(request) {}
+  Bury(RawBlockTier& tier, const Request& request)
+      : Append(tier), request_(request), begin_by_ns_(tier.desk_.steady_deadline_ns(request)) {}
+  bool late() const override { return steady_now_ns() > begin_by_ns_; }
+  bool may_end() const override { return true; }
   uint64_t log_length() const override { return log_bytes(0); }
   bool before() override {
     way = Way::kWrite;
@@ -225,6 +228,7 @@ class RawBlockTier::Bury final : public Append {
 
  private:
   Request request_;
+  const int64_t begin_by_ns_;
 };
 
 // Appends a record again that was read from a segment on its way out, which stays until the record

@@ -4,6 +4,10 @@ fit is refused with a reason.
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
+
 import pytest
 
 import lmcd
@@ -37,11 +41,41 @@ def test_a_daemon_that_cannot_store_is_not_healthy(
 
 
 def test_a_tier_that_is_down_is_not_healthy() -> None:
-    up = {"tier": 0, "type": "fs", "state": "up", "reason": ""}
-    down = {"tier": 1, "type": "s3", "state": "down", "reason": "no route to host"}
+    up = {"tier": 0, "type": "fs", "health": "up", "reason": ""}
+    down = {"tier": 1, "type": "s3", "health": "down", "reason": "no route to host"}
     assert ill_tier({"tiers": []}) is None
-    assert ill_tier({"tiers": [up, up | {"state": "degraded"}, up | {"state": "paused"}]}) is None
+    assert ill_tier({"tiers": [up, up | {"health": "degraded"}, up | {"health": "paused"}]}) is None
     assert ill_tier({"tiers": [up, down]}) == "tier 1 (s3) is down: no route to host"
+
+
+def test_a_real_tier_is_healthy_everywhere(stopped_daemon: Daemon, admin: AdminServer) -> None:
+    stopped_daemon.start(
+        "--l2-adapter", json.dumps({"type": "mock", "max_size_gb": 1, "mock_bandwidth_gb": 1})
+    )
+    reply = admin.get("/healthcheck")
+    assert (reply.status, reply.json) == (200, {"status": "healthy"})
+    assert admin.get("/readyz").status == 200
+    shown = subprocess.run(
+        [sys.executable, "-m", "lmcd", "top", "--socket", stopped_daemon.socket, "--count", "1"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert shown.returncode == 0, shown.stderr
+    assert "0 mock" in shown.stdout
+
+
+@pytest.mark.parametrize("name", ["Origin", "Host"])
+def test_a_header_that_is_no_address_is_refused(
+    daemon: Daemon, admin: AdminServer, name: str
+) -> None:
+    value = "http://[::1" if name == "Origin" else "[::1"
+    assert admin.call("POST", "/cache/clear", {}, headers={name: value}).status in (400, 403)
+
+
+def test_what_is_no_number_is_no_quota(daemon: Daemon, admin: AdminServer) -> None:
+    assert admin.call("PUT", "/quota/x", {"limit_gb": float("nan")}).status == 400
 
 
 def test_without_a_daemon_every_call_says_so(stopped_daemon: Daemon, admin: AdminServer) -> None:

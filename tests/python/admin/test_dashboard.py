@@ -150,7 +150,7 @@ def tier(number: int, kind: str, state: str, **more: object) -> dict[str, object
     """Return a tier as the snapshot has it."""
     numbers = dict.fromkeys(("used_bytes", "spilled_bytes", "prefetched_bytes", "faults"), 0)
     return {
-        **{"tier": number, "type": kind, "state": state, "reason": ""},
+        **{"tier": number, "type": kind, "health": state, "reason": ""},
         **{"capacity_bytes": 1 << 40, **numbers, **more},
     }
 

@@ -49,8 +49,17 @@ def _is_unix(request: web.Request) -> bool:
 
 def _refuse_browsers(request: web.Request, own_socket: bool) -> None:
     origin = request.headers.get("Origin")
-    if origin is not None and urlsplit(origin).netloc != request.host:
+    if origin is not None and _split(origin)[0] != request.host:
         raise Refusal(403, "origin", f"pages of {origin} may change nothing here")
-    host = urlsplit(f"//{request.host}").hostname or ""
+    host = _split(f"//{request.host}")[1]
     if not own_socket and not is_loopback(host):
         raise Refusal(403, "host", f"{host!r} is no name of a loopback address")
+
+
+def _split(url: str) -> tuple[str, str]:
+    """Return where a URL leads, with the port and without; empty where it is none."""
+    try:
+        parts = urlsplit(url)
+        return parts.netloc, parts.hostname or ""
+    except ValueError:
+        return "", ""

@@ -84,6 +84,6 @@ def probe(session: Session) -> None:
 def ill_tier(snapshot: dict[str, Any]) -> str | None:
     """Return what is wrong with the first tier that is not alive; None when all are."""
     for tier in snapshot["tiers"]:
-        if tier["state"] in _ILL:
-            return f"tier {tier['tier']} ({tier['type']}) is {tier['state']}: {tier['reason']}"
+        if tier["health"] in _ILL:
+            return f"tier {tier['tier']} ({tier['type']}) is {tier['health']}: {tier['reason']}"
     return None

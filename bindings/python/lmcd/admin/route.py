@@ -5,6 +5,7 @@ aiohttp's table, the checks of what comes in, and the OpenAPI document follow fr
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -29,6 +30,8 @@ class Call:
     query: dict[str, Any]
     body: dict[str, Any]
 
+
+_BODY_S = 30
 
 Handler = Callable[[Call], Awaitable[web.StreamResponse]]
 
@@ -97,7 +100,10 @@ def _value(text: str, schema: Schema, name: str) -> Any:
 
 
 async def _read_body(route: Route, request: web.Request) -> dict[str, Any]:
-    text = await request.read()  # bounded by client_max_size
+    try:
+        text = await asyncio.wait_for(request.read(), _BODY_S)  # bounded by client_max_size
+    except TimeoutError:
+        raise Refusal(408, "slow", f"the body took longer than {_BODY_S} s") from None
     if route.body is None or not text:
         if text:
             raise Refusal(400, "invalid", "this call takes no body")
@@ -107,8 +113,12 @@ async def _read_body(route: Route, request: web.Request) -> dict[str, Any]:
     if request.content_type != "application/json":
         raise Refusal(415, "invalid", f"body of {request.content_type}: takes application/json")
     try:
-        body = json.loads(text)
+        body = json.loads(text, parse_constant=_refuse)
     except (ValueError, RecursionError) as error:
         raise Refusal(400, "invalid", f"the body is no JSON: {error}") from None
     check(body, route.body)
     return dict(body)
+
+
+def _refuse(constant: str) -> Any:
+    raise ValueError(f"{constant} is no number of JSON")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import logging
 import os
 import pathlib
 import signal
@@ -20,6 +21,7 @@ from lmcd.admin.link import Link
 from lmcd.admin.settings import Settings
 
 _STOP_S = 5.0  # for calls under way, once told to stop
+_KEEPALIVE_S = 75.0  # between two calls of one connection
 _BACKLOG = 128
 
 
@@ -29,6 +31,8 @@ class CannotListen(Exception):
 
 def serve(settings: Settings) -> None:
     """Serve until SIGTERM or SIGINT. Raises CannotListen."""
+    # What is no HTTP is answered with 400; whoever sends it fills no log.
+    logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)
     asyncio.run(_serve(settings))
 
 
@@ -54,7 +58,9 @@ async def _serve(settings: Settings) -> None:
 
 
 async def _run(stack: contextlib.AsyncExitStack, app: web.Application) -> web.AppRunner:
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=_STOP_S)
+    runner = web.AppRunner(
+        app, access_log=None, shutdown_timeout=_STOP_S, keepalive_timeout=_KEEPALIVE_S
+    )
     await runner.setup()
     stack.push_async_callback(runner.cleanup)
     return runner

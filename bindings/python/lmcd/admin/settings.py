@@ -64,8 +64,10 @@ def _token(path: str) -> str:
         return ""
     try:
         token = pathlib.Path(path).read_text().strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise WrongSetting(f'option "http-token-file": {path}: {error}') from None
+    except OSError as error:
+        raise WrongSetting(f'option "http-token-file": {path}: {error.strerror}') from None
+    except UnicodeDecodeError:
+        raise WrongSetting(f'option "http-token-file": {path} is no text') from None
     if len(token) < _LEAST_TOKEN or not token.isascii() or not token.isprintable():
         raise WrongSetting(
             f'option "http-token-file": {path} must hold at least {_LEAST_TOKEN} printable '

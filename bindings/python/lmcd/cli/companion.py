@@ -22,6 +22,14 @@ STOP_S = 10.0  # to end in, after SIGTERM
 _PR_SET_PDEATHSIG = 1  # prctl(2)
 
 
+def signal_name(number: int) -> str:
+    """Return a signal's name, or its number: those of real time have none."""
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
+
+
 class Companion:
     """One such process. Called from the supervisor's only thread."""
 
@@ -59,7 +67,7 @@ class Companion:
         pause = min(PAUSE_S * 2 ** max(self._early_ends - 1, 0), LONGEST_PAUSE_S)
         self.due = time.monotonic() + pause
         if status < 0:
-            return f"was killed by {signal.Signals(-status).name}"
+            return f"was killed by {signal_name(-status)}"
         return f"ended with status {status}"
 
     def stop(self) -> None:

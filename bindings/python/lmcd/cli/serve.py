@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from lmcd.admin.settings import WrongSetting, settings_of
 from lmcd.cli.companion import Companion
 from lmcd.cli.context import daemon_program, environment
 from lmcd.cli.daemon_options import ask
@@ -55,6 +56,8 @@ def command(no_admin: bool, watchdog_seconds: float, options: tuple[str, ...]) -
     """
     program = daemon_program()
     settings = json.loads(ask(program, ["--print-config", *options], environment()))
+    if not no_admin:
+        _check(settings)
     supervisor = Supervisor(
         [str(program), *options],
         environment(),
@@ -63,6 +66,14 @@ def command(no_admin: bool, watchdog_seconds: float, options: tuple[str, ...]) -
         companions=[] if no_admin else [_admin_server(options)],
     )
     return supervisor.run()
+
+
+def _check(settings: dict[str, Any]) -> None:
+    """Refuse what the admin server would refuse, once and before anything is started."""
+    try:
+        settings_of(settings)
+    except WrongSetting as error:
+        raise click.UsageError(str(error)) from None
 
 
 def _admin_server(options: tuple[str, ...]) -> Companion:

@@ -23,7 +23,7 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
-from lmcd.cli.companion import Companion
+from lmcd.cli.companion import Companion, signal_name
 
 FIRST_INHERITED = 3  # SD_LISTEN_FDS_START
 KEPT_DESCRIPTORS = 64  # as many as a daemon takes
@@ -366,7 +366,7 @@ class Supervisor:
 def _fate(status: int) -> str:
     if status >= 0:
         return f"ended with status {status}"
-    return f"was killed by {signal.Signals(-status).name}"
+    return f"was killed by {signal_name(-status)}"
 
 
 def _fields(message: bytes) -> dict[str, str]:

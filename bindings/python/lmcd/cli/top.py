@@ -244,7 +244,7 @@ def _tiers(tiers: Sequence[Facts]) -> Table:
         (
             (
                 f"{one['tier']} {one['type']}",
-                f"{one['state']} {one['reason']}".strip(),
+                f"{one['health']} {one['reason']}".strip(),
                 *(
                     bytes_text(one[f"{name}_bytes"])
                     for name in ("used", "capacity", "spilled", "prefetched")
