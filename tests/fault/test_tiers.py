@@ -48,7 +48,7 @@ PREFETCH_STEPS = [
 ]
 
 
-MOCK = {"type": "mock", "max_size_gb": 1, "mock_bandwidth_gb": 100}
+MOCK: dict[str, object] = {"type": "mock", "max_size_gb": 1, "mock_bandwidth_gb": 100}
 
 
 def takes(adapter: dict[str, object]) -> bool:
@@ -65,7 +65,7 @@ def tier(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[dict[str, o
         return
     folder = tmp_path / "tier"
     folder.mkdir()
-    adapter = {"type": "fs", "base_path": str(folder)}
+    adapter: dict[str, object] = {"type": "fs", "base_path": str(folder)}
     if not takes(adapter):
         pytest.skip("this daemon has no tier of type fs")
     yield adapter

@@ -1,5 +1,6 @@
 #include "daemon/tier/raw_block/layout.h"
 
+#include <algorithm>
 #include <cstring>
 #include <map>
 #include <string>
@@ -182,7 +183,7 @@ std::optional<std::vector<std::byte>> write_summary(const Mark& mark,
   std::vector<std::byte> out(summary_room(segment_bytes));
   std::size_t at = kBlockBytes;
   auto append = [&](const void* bytes, std::size_t length, std::size_t room) {
-    std::memcpy(out.data() + at, bytes, length);
+    std::copy_n(static_cast<const std::byte*>(bytes), length, out.data() + at);
     at += room;
   };
   for (const std::string* space : spaces.order)
