@@ -5,8 +5,8 @@
 // truth; the book follows what they answer and is filled from their lists when the daemon starts.
 // A tier may forget at any time, so an entry is a hint that the next get puts to the test.
 //
-// A name (key and part) stands here once, with the fingerprint of its namespace: the same name under
-// another fingerprint is not cold, and is not spilled either.
+// A name (key and part) stands here once, with the fingerprint of its namespace: the same name
+// under another fingerprint is not cold, and is not spilled either.
 //
 // An entry that was cleared is *leaving*: nobody finds it any more, and its name is free again when
 // the last tier has forgotten it. Loop thread only.
