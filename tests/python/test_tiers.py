@@ -127,3 +127,32 @@ def test_operators_see_the_tiers(own: Daemon, capsys: pytest.CaptureFixture[str]
     assert "8.0 MiB" in capsys.readouterr().out
     assert main(["tier", "stat", "7", "--socket", own.socket]) == 1
     assert "there is no tier 7" in capsys.readouterr().err
+
+
+def test_equal_keys_of_two_namespaces_stay_apart_in_a_shared_folder(tmp_path: Path) -> None:
+    """Two models have the same key for a prompt, and two daemons the same folder as their tier."""
+    folder = tmp_path / "tier"
+    shared = json.dumps({"type": "fs", "base_path": str(folder)})
+    key = fresh_keys(1)
+    daemons = []
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        daemons.append(Daemon(tmp_path / name))
+        daemons[-1].start("--l2-adapter", shared, "--l2-store-policy", "skip_l1")
+    try:
+        sessions = [daemon.session() for daemon in daemons]
+        spaces = [session.namespace(f"model={at}") for at, session in enumerate(sessions)]
+        for at, space in enumerate(spaces):
+            with space.reserve(key, length=LENGTH) as lease:
+                lease[0].copy_from(bytes([at + 1]) * LENGTH)
+                lease.commit()
+            space.session.ping()
+            space.session.operator.drain()
+        for at, space in enumerate(spaces):
+            with space.acquire(key, timeout_ms=20_000) as lease:
+                assert contents(lease) == [bytes([at + 1]) * LENGTH]
+        for session in sessions:
+            session.close()
+    finally:
+        for daemon in daemons:
+            daemon.close()
