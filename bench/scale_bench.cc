@@ -9,7 +9,7 @@
 // Each is timed in a store that was in use just before, as a daemon's is: what is beyond
 // instructions in these ratios is cache misses that remain, and the reason for fetching ahead. As
 // an engine's own work may lie between two lookups, each is timed a second time after 32 MiB of
-// other memory were read; those have no bound.
+// other memory were read.
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
@@ -211,8 +211,7 @@ class Scale {
       std::string name = std::string(verb.name) + " at " + objects;
       if (before == Before::kOtherWork) name += ", after other work";
       const bool last = size + 1 == std::size(kSizes);
-      const auto bound =
-          last && before == Before::kNothing ? std::optional(at_most(2)) : std::nullopt;
+      const auto bound = last ? std::optional(at_most(2)) : std::nullopt;
       report.add({name, costs[size].best_us, "us", costs[size].best_us / costs[0].best_us, bound});
       if (before == Before::kOtherWork || costs[0].instructions.empty()) continue;
       const double count = median(costs[size].instructions);

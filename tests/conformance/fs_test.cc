@@ -173,28 +173,10 @@ TEST_F(FsTest, a_base_path_that_cannot_be_is_refused) {
   EXPECT_NE(opened.status().text().find("mkdir /proc/none"), std::string::npos);
 }
 
-// Writes until it is killed, and says after each put that it is there.
-[[noreturn]] void write_until_killed(const config::Adapter& adapter, int told) {
-  OpenedTier daemon;
-  daemon.open(adapter);
-  for (uint8_t n = 1;; ++n) {
-    daemon.put(record_of(n, 100'000, "alice"), pattern(100'000, n));
-    if (write(told, &n, 1) != 1) _exit(1);
-  }
-}
-
 TEST_F(FsTest, what_was_stored_before_sigkill_is_there_and_nothing_leaks) {
   for (int round = 0; round < 5; ++round) {
-    int ends[2];
-    ASSERT_EQ(pipe(ends), 0);
-    const pid_t child = fork();
-    if (child == 0) write_until_killed(adapter(), ends[1]);
-    ::close(ends[1]);
-    uint8_t stored = 0;
-    for (int n = 0; n < 10 + round; ++n) ASSERT_EQ(read(ends[0], &stored, 1), 1);
-    kill(child, SIGKILL);
-    waitpid(child, nullptr, 0);
-    ::close(ends[0]);
+    const uint8_t stored = put_until_killed(adapter(), 100'000, 10 + round);
+    ASSERT_EQ(stored, 10 + round);
 
     open();
     uint64_t there = 0;

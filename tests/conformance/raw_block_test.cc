@@ -218,27 +218,10 @@ TEST_F(RawBlockTest, another_capacity_or_a_second_daemon_is_refused) {
   EXPECT_NE(other.status().text().find("another capacity"), std::string::npos);
 }
 
-[[noreturn]] void write_until_killed(const config::Adapter& adapter, int told) {
-  OpenedTier daemon;
-  daemon.open(adapter);
-  for (uint8_t n = 1;; ++n) {
-    daemon.put(record_of(n, 200'000, "alice"), pattern(200'000, n));
-    if (write(told, &n, 1) != 1) _exit(1);
-  }
-}
-
 TEST_F(RawBlockTest, what_was_stored_before_sigkill_is_there) {
   for (int round = 0; round < 4; ++round) {
-    int ends[2];
-    ASSERT_EQ(pipe(ends), 0);
-    const pid_t child = fork();
-    if (child == 0) write_until_killed(adapter(), ends[1]);
-    ::close(ends[1]);
-    uint8_t stored = 0;
-    for (int n = 0; n < 12 + round; ++n) ASSERT_EQ(read(ends[0], &stored, 1), 1);
-    kill(child, SIGKILL);
-    waitpid(child, nullptr, 0);
-    ::close(ends[0]);
+    const uint8_t stored = put_until_killed(adapter(), 200'000, 12 + round);
+    ASSERT_EQ(stored, 12 + round);
     open();
     EXPECT_EQ(count_numbers(1, stored, 200'000), stored);
     const auto there = static_cast<uint64_t>(count_numbers(1, 100, 200'000));

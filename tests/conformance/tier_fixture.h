@@ -2,6 +2,9 @@
 #pragma once
 
 #include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <chrono>
 #include <cstring>
@@ -134,5 +137,29 @@ struct OpenedTier {
   ManualWorkerPool pool;
   std::unique_ptr<Tier> tier;
 };
+
+// Has a child open the tier and put records 1, 2, ... until it is killed, after `count` of them were
+// answered. Returns the last number that was; at most `count`, fewer when the child failed.
+inline uint8_t put_until_killed(const config::Adapter& adapter, std::size_t length, int count) {
+  int ends[2];
+  if (pipe(ends) != 0) return 0;
+  const pid_t child = fork();
+  if (child == 0) {
+    OpenedTier daemon;
+    daemon.open(adapter);
+    for (uint8_t n = 1;; ++n) {
+      daemon.put(record_of(n, length, "alice"), pattern(length, n));
+      if (write(ends[1], &n, 1) != 1) _exit(1);
+    }
+  }
+  close(ends[1]);
+  uint8_t stored = 0;
+  for (int n = 0; n < count && read(ends[0], &stored, 1) == 1; ++n) {
+  }
+  kill(child, SIGKILL);
+  waitpid(child, nullptr, 0);
+  close(ends[0]);
+  return stored;
+}
 
 }  // namespace lmcd::tier

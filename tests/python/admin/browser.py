@@ -12,11 +12,11 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Coroutine
-from types import TracebackType
 from typing import Any
 
 import aiohttp
 
+from lmcd.closing import Closing
 from tests.python.daemon import READY_S, Lines
 
 PROGRAM = shutil.which("chromium")
@@ -24,7 +24,7 @@ _BOUND_S = 2 * READY_S
 _LOOK_AGAIN_S = 0.1
 
 
-class Browser:
+class Browser(Closing):
     """One page of a browser of its own. Its calls wait."""
 
     def __init__(self) -> None:
@@ -157,14 +157,3 @@ class Browser:
         self._process.wait(timeout=READY_S)
         self._lines.close()
         shutil.rmtree(self._profile, ignore_errors=True)
-
-    def __enter__(self) -> Browser:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
