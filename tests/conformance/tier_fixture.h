@@ -138,8 +138,8 @@ struct OpenedTier {
   std::unique_ptr<Tier> tier;
 };
 
-// Has a child open the tier and put records 1, 2, ... until it is killed, after `count` of them were
-// answered. Returns the last number that was; at most `count`, fewer when the child failed.
+// Has a child open the tier and put records 1, 2, ... until it is killed, after `count` of them
+// were answered. Returns the last number that was: `count`, or fewer when the child failed.
 inline uint8_t put_until_killed(const config::Adapter& adapter, std::size_t length, int count) {
   int ends[2];
   if (pipe(ends) != 0) return 0;
